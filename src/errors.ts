@@ -1,0 +1,74 @@
+/**
+ * Error codes, and the one error class that operators see.
+ * Messages from the network never end here: they end in results.
+ * @module
+ */
+
+/** Machine-readable kinds of construction error. */
+export type ErrorCode =
+  | 'ERR_KEYRING_INVALID'
+  | 'ERR_MODPARAM_INVALID'
+  | 'ERR_MODPARAM_UNWRITABLE'
+  | 'ERR_TEMPLATE_INVALID'
+  | 'ERR_AGREEMENT_INVALID'
+  | 'ERR_CONFIG_INVALID'
+  | 'ERR_PIPELINE_INVALID'
+
+/** One thing that is wrong, and where. */
+export interface Issue {
+  /** Where: `groups.trunk-a.keys[1].expires`, `column 7`, `trunk.carrier.agreement`. */
+  readonly path: string
+  /** Line in the file it came from, from 1, where the parser knows it. */
+  readonly line?: number
+  /** What is wrong and what would be right. Never holds a secret. */
+  readonly message: string
+}
+
+/**
+ * Thrown at construction, never because of a message: something an operator or developer wrote cannot be used.
+ * Carries every issue at once.
+ */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly code: ErrorCode
+  readonly issues: readonly Issue[]
+
+  constructor(code: ErrorCode, issues: readonly Issue[], options?: ErrorOptions) {
+    super(issues.map(formatIssue).join('\n'), options)
+    this.code = code
+    this.issues = issues
+  }
+}
+
+/** One issue on one line: `line 7: groups.a.keys[0].expires: …`. */
+export function formatIssue(issue: Issue): string {
+  const line = issue.line === undefined ? '' : `line ${issue.line}: `
+  return `${line}${issue.path}: ${issue.message}`
+}
+
+/** The candidate nearest to `name` by edit distance, if it is near enough to be a slip of the hand. */
+export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  let best: string | undefined
+  let bestDistance = Math.max(1, Math.floor(name.length / 2)) + 1
+  for (const candidate of candidates) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase())
+    if (distance < bestDistance) {
+      best = candidate
+      bestDistance = distance
+    }
+  }
+  return best
+}
+
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitute = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      current.push(Math.min(substitute, previous[j]! + 1, current[j - 1]! + 1))
+    }
+    previous = current
+  }
+  return previous[b.length]!
+}
