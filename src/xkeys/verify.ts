@@ -1,0 +1,132 @@
+/**
+ * Verifying: the receiver's side of an agreement.
+ * @module
+ */
+import { LRUCache } from 'lru-cache'
+import type { KeyRef } from '../keyring/keyring.ts'
+import { headerSelector } from '../message/header-names.ts'
+import type { MessageContext } from '../message/types.ts'
+import { viewOf } from '../message/view.ts'
+import { MISSING, TOO_LONG } from '../template/compile.ts'
+import { DATA_START, createWorkBuffer } from './algorithm.ts'
+import { holdsNul } from './data.ts'
+import { selectKeys, type BoundKey, type KeyOptions, type Selection } from './selection.ts'
+import { createTokenScratch, decodeToken, equalToken } from './token.ts'
+
+/** Every reason of a refusal, the one list that result type, metric labels and logs share. */
+export const VERIFY_FAILURES = [
+  'header-missing',
+  'header-repeated',
+  'token-malformed',
+  'group-unknown',
+  'no-usable-key',
+  'variable-missing',
+  'token-mismatch',
+  'direction-unsigned',
+  'message-unparsable',
+  'data-too-long',
+  'field-illegal',
+] as const
+
+/** Why a message was not accepted. */
+export type VerifyFailure = (typeof VERIFY_FAILURES)[number]
+
+/** The key that made the token, and that key's state; or why there is none. */
+export type VerifyResult =
+  | { readonly ok: true; readonly key: KeyRef; readonly state: 'pending' | 'active' | 'overlapping' }
+  | { readonly ok: false; readonly reason: VerifyFailure }
+
+/** Verifies messages under one agreement. */
+export interface Verifier {
+  /** Synchronous and without effect on anything but its memory of which key a peer used. Never throws on a message. */
+  verify(context: MessageContext): VerifyResult
+  /** Name of the token header. */
+  readonly header: string
+}
+
+/** Sources whose last key is remembered. */
+const MAX_SOURCES = 1024
+
+const FAILED = Object.fromEntries(
+  VERIFY_FAILURES.map((reason) => [reason, Object.freeze({ ok: false, reason })]),
+) as Record<VerifyFailure, VerifyResult>
+
+/** A bound key with its answer made beforehand. */
+interface Candidate extends BoundKey {
+  readonly accepted: VerifyResult
+}
+
+/**
+ * Creates the receiver's side of an agreement. All usable keys are tried before a refusal, the one that the source
+ * used last first.
+ * @param options `keyring` may be a function, read once per message, so that a keyring can be exchanged under load.
+ */
+export function createVerifier(options: KeyOptions): Verifier {
+  const { agreement } = options
+  const { spec, repeated } = agreement
+  const selector = headerSelector(agreement.header)
+  const work = createWorkBuffer(agreement.maxData)
+  const token = createTokenScratch()
+  const select = selectKeys(options, work, 'verify')
+  const lastUsed = new LRUCache<string, Candidate>({ max: MAX_SOURCES })
+  let selection: Selection | undefined
+  let candidates: readonly Candidate[] = []
+
+  /** True where the candidate made the token that was decoded. */
+  function matches(candidate: Candidate, end: number): boolean {
+    return (
+      end - DATA_START <= candidate.maxData &&
+      equalToken(candidate.hash(work, end, 'binary'), token, spec.size)
+    )
+  }
+
+  function verify(context: MessageContext): VerifyResult {
+    const view = viewOf(context.message)
+    const template = (view.kind === 'request' ? agreement.request : agreement.response)?.receiver
+    if (template === undefined) return FAILED['direction-unsigned']
+    if (!view.layout.complete) return FAILED['message-unparsable']
+    const row = view.find(selector, 0)
+    if (row < 0) return FAILED['header-missing']
+    if (repeated === 'reject' && view.find(selector, row + 1) >= 0) return FAILED['header-repeated']
+    if (!decodeToken(view.bytes, view.valueStart(row), view.valueEnd(row), spec, token)) {
+      return FAILED['token-malformed']
+    }
+
+    const selected = select()
+    if (selected !== selection) {
+      selection = selected
+      candidates = selected.verifying.map((key) => ({
+        ...key,
+        accepted: Object.freeze({ ok: true, key: key.ref, state: key.state }),
+      }))
+      lastUsed.clear()
+    }
+    if (candidates.length === 0) return FAILED[selected.known ? 'no-usable-key' : 'group-unknown']
+
+    const end = template.write(view, context, work.bytes, DATA_START)
+    if (end === MISSING) return FAILED['variable-missing']
+    if (end === TOO_LONG) return FAILED['data-too-long']
+    if (spec.family === 'sha' && holdsNul(work, end)) return FAILED['field-illegal']
+
+    if (candidates.length === 1) {
+      const only = candidates[0]!
+      if (matches(only, end)) return only.accepted
+      return FAILED[end - DATA_START > only.maxData ? 'data-too-long' : 'token-mismatch']
+    }
+    const { address } = context.source
+    const remembered = lastUsed.get(address)
+    if (remembered !== undefined && matches(remembered, end)) return remembered.accepted
+    let fits = false
+    for (const candidate of candidates) {
+      if (candidate === remembered) continue
+      if (matches(candidate, end)) {
+        lastUsed.set(address, candidate)
+        return candidate.accepted
+      }
+      fits ||= end - DATA_START <= candidate.maxData
+    }
+    return FAILED[fits || remembered !== undefined ? 'token-mismatch' : 'data-too-long']
+  }
+
+  return { verify, header: agreement.header }
+}
