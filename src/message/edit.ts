@@ -3,7 +3,7 @@
  * @module
  */
 import { COLON, CR, LF, isBlank } from './chars.ts'
-import { hashBytes, headerSelector, names, isHeaderName } from './header-names.ts'
+import { hashBytes, headerLine, headerSelector, names } from './header-names.ts'
 
 const CRLF = Buffer.from('\r\n')
 
@@ -26,7 +26,10 @@ export function editHeaders(bytes: Uint8Array, edits: HeaderEdits): Buffer {
   const source = Buffer.isBuffer(bytes)
     ? bytes
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const added = Buffer.from((edits.add ?? []).map(headerLine).join(''), 'latin1')
+  const added = Buffer.from(
+    (edits.add ?? []).map(([name, value]) => `${headerLine(name, value)}\r\n`).join(''),
+    'latin1',
+  )
   const selectors = (edits.remove ?? []).map(headerSelector)
 
   let start = 0
@@ -53,17 +56,6 @@ export function editHeaders(bytes: Uint8Array, edits: HeaderEdits): Buffer {
   }
   parts.push(source.subarray(kept))
   return Buffer.concat(parts)
-}
-
-function headerLine([name, value]: readonly [name: string, value: string]): string {
-  if (!isHeaderName(name)) throw new RangeError(`not a header name: ${JSON.stringify(name)}`)
-  for (let i = 0; i < value.length; i++) {
-    const code = value.charCodeAt(i)
-    if (code === 0 || code === 10 || code === 13 || code > 255) {
-      throw new RangeError(`a value of header ${name} holds CR, LF, NUL or a character outside latin1`)
-    }
-  }
-  return `${name}: ${value}\r\n`
 }
 
 function nextLine(bytes: Uint8Array, at: number): number {

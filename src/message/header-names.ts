@@ -4,8 +4,11 @@
  */
 import { LOWER_TOKEN, TOKEN, spells } from './chars.ts'
 
-/** Compact names (IANA SIP header registry), letter → long name in lower case. */
-const COMPACT: Readonly<Record<string, string>> = {
+/**
+ * Compact names (IANA SIP header registry), letter → long name in lower case. Without a prototype, or a header called
+ * `constructor` would have a compact name.
+ */
+const COMPACT: Readonly<Record<string, string>> = Object.assign(Object.create(null), {
   a: 'accept-contact',
   b: 'referred-by',
   c: 'content-type',
@@ -26,7 +29,7 @@ const COMPACT: Readonly<Record<string, string>> = {
   v: 'via',
   x: 'session-expires',
   y: 'identity',
-}
+})
 
 const LETTERS = new Map(Object.entries(COMPACT).map(([letter, name]) => [name, letter]))
 
@@ -97,4 +100,20 @@ export function hashBytes(bytes: Uint8Array, start: number, end: number): number
     if (compact !== 0) return compact
   }
   return hashOf(end - start, LOWER_TOKEN[bytes[start]!]!, LOWER_TOKEN[bytes[end - 1]!]!)
+}
+
+/**
+ * `name: value`, as it may be sent.
+ * @throws RangeError on a name that is no token, or on CR, LF, NUL or a character outside latin1 in the value: these
+ *   come from code or configuration, never from a message.
+ */
+export function headerLine(name: string, value: string): string {
+  if (!isHeaderName(name)) throw new RangeError(`not a header name: ${JSON.stringify(name)}`)
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i)
+    if (code === 0 || code === 10 || code === 13 || code > 255) {
+      throw new RangeError(`a value of header ${name} holds CR, LF, NUL or a character outside latin1`)
+    }
+  }
+  return `${name}: ${value}`
 }

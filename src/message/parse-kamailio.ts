@@ -4,20 +4,20 @@
  * @module
  */
 import { CR, COLON, KAMAILIO_NAME, LF, NUL, SPACE, isBlank, isDigit, spells } from './chars.ts'
-import { hashBytes, hashName } from './header-names.ts'
+import { hashBytes, headerSelector, names, type HeaderSelector } from './header-names.ts'
 import { ROW, growTable, keepTable, openTable } from './header-table.ts'
 import { parseNameAddr } from './name-addr.ts'
 import type { ParseFailure, ParseResult } from './types.ts'
 import { isViaHeader } from './via.ts'
 import { MessageView } from './view.ts'
 
-const VIA = hashName('via')
-const FROM = hashName('from')
-const TO = hashName('to')
-const CALL_ID = hashName('call-id')
-const CSEQ = hashName('cseq')
-const CONTENT_LENGTH = hashName('content-length')
-const MAX_FORWARDS = hashName('max-forwards')
+const VIA = headerSelector('via')
+const FROM = headerSelector('from')
+const TO = headerSelector('to')
+const CALL_ID = headerSelector('call-id')
+const CSEQ = headerSelector('cseq')
+const CONTENT_LENGTH = headerSelector('content-length')
+const MAX_FORWARDS = headerSelector('max-forwards')
 
 /** Shortest datagram that Kamailio looks at (MIN_UDP_PACKET). */
 const MIN_DATAGRAM = 32
@@ -183,34 +183,36 @@ export function parseKamailio(bytes: Buffer): ParseResult {
       if (failed !== undefined) return failed
       break
     }
-    const { hash, valueStart, valueEnd } = header
+    const { hash, nameStart, nameEnd, valueStart, valueEnd } = header
+    const isNamed = (selector: HeaderSelector): boolean =>
+      hash === selector.hash && names(bytes, nameStart, nameEnd, selector)
     let reason: ParseFailure | undefined
     let repeated = false
-    if (hash === VIA) {
+    if (isNamed(VIA)) {
       if (!isViaHeader(bytes, valueStart, valueEnd)) reason = 'header-malformed'
       else if (via < 0) via = rows
-    } else if (hash === TO) {
+    } else if (isNamed(TO)) {
       if (parseNameAddr(bytes, valueStart, valueEnd, 'single') === null) reason = 'header-malformed'
       else if (to < 0) to = rows
       else repeated = true
-    } else if (hash === CSEQ) {
+    } else if (isNamed(CSEQ)) {
       const parts = parseCseq(bytes, valueStart, valueEnd)
       if (parts === null) reason = 'cseq-malformed'
       else if (cseq < 0) {
         cseq = rows
         cseqParts = parts
       } else repeated = true
-    } else if (hash === CONTENT_LENGTH) {
+    } else if (isNamed(CONTENT_LENGTH)) {
       if (!isContentLength(bytes, valueStart, valueEnd)) reason = 'content-length-malformed'
       else if (contentLength < 0) contentLength = rows
       else repeated = true
-    } else if (hash === FROM) {
+    } else if (isNamed(FROM)) {
       if (from < 0) from = rows
       else repeated = true
-    } else if (hash === CALL_ID) {
+    } else if (isNamed(CALL_ID)) {
       if (callId < 0) callId = rows
       else repeated = true
-    } else if (hash === MAX_FORWARDS) {
+    } else if (isNamed(MAX_FORWARDS)) {
       if (maxForwards < 0) maxForwards = rows
       else repeated = true
     }
@@ -221,7 +223,7 @@ export function parseKamailio(bytes: Buffer): ParseResult {
       break
     }
     if (cursor.base + (rows + 1) * ROW > cursor.table.length) growTable(cursor, rows)
-    cursor.table.set([hash, header.nameStart, header.nameEnd, valueStart, valueEnd], cursor.base + rows * ROW)
+    cursor.table.set([hash, nameStart, nameEnd, valueStart, valueEnd], cursor.base + rows * ROW)
     rows++
     i = header.next
   }

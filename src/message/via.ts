@@ -14,9 +14,12 @@ export interface Via {
   readonly port: number
   readonly branchStart: number
   readonly branchEnd: number
+  /** The `;` of the parameter, its value's start and end. */
+  readonly receivedAt: number
   readonly receivedStart: number
   readonly receivedEnd: number
-  /** -1 absent; `rportStart === rportEnd` where it stands without a value, asking for one. */
+  /** `rportStart === rportEnd` where it stands without a value, asking for one (RFC 3581). */
+  readonly rportAt: number
   readonly rportStart: number
   readonly rportEnd: number
   /** Behind the sent-by: where parameters begin, or would. */
@@ -87,11 +90,14 @@ export function parseVia(bytes: Uint8Array, start: number, end: number): Via | n
 
   let branchStart = -1
   let branchEnd = -1
+  let receivedAt = -1
   let receivedStart = -1
   let receivedEnd = -1
+  let rportAt = -1
   let rportStart = -1
   let rportEnd = -1
   while (i < end && bytes[i] === SEMICOLON) {
+    const at = i
     const nameStart = skipLws(bytes, i + 1, end)
     const nameEnd = skipToken(bytes, nameStart, end)
     if (nameEnd === nameStart) return null
@@ -116,9 +122,11 @@ export function parseVia(bytes: Uint8Array, start: number, end: number): Via | n
       branchStart = valueStart
       branchEnd = valueEnd
     } else if (spells(bytes, nameStart, nameEnd, 'received')) {
+      receivedAt = at
       receivedStart = valueStart
       receivedEnd = valueEnd
     } else if (spells(bytes, nameStart, nameEnd, 'rport')) {
+      rportAt = at
       rportStart = valueStart
       rportEnd = valueEnd
     }
@@ -132,8 +140,10 @@ export function parseVia(bytes: Uint8Array, start: number, end: number): Via | n
     port,
     branchStart,
     branchEnd,
+    receivedAt,
     receivedStart,
     receivedEnd,
+    rportAt,
     rportStart,
     rportEnd,
     sentByEnd,

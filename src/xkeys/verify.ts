@@ -8,6 +8,7 @@ import { headerSelector } from '../message/header-names.ts'
 import type { MessageContext } from '../message/types.ts'
 import { viewOf } from '../message/view.ts'
 import { MISSING, TOO_LONG } from '../template/compile.ts'
+import type { Agreement } from './agreement.ts'
 import { DATA_START, createWorkBuffer } from './algorithm.ts'
 import { holdsNul } from './data.ts'
 import { selectKeys, type BoundKey, type KeyOptions, type Selection } from './selection.ts'
@@ -40,8 +41,7 @@ export type VerifyResult =
 export interface Verifier {
   /** Synchronous and without effect on anything but its memory of which key a peer used. Never throws on a message. */
   verify(context: MessageContext): VerifyResult
-  /** Name of the token header. */
-  readonly header: string
+  readonly agreement: Agreement
 }
 
 /** Sources whose last key is remembered. */
@@ -128,5 +128,5 @@ export function createVerifier(options: KeyOptions): Verifier {
     return FAILED[fits || remembered !== undefined ? 'token-mismatch' : 'data-too-long']
   }
 
-  return { verify, header: agreement.header }
+  return { verify, agreement }
 }

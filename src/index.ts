@@ -1,0 +1,47 @@
+/**
+ * auth-xkeys: shared-key authentication between SIP systems.
+ * @module
+ */
+export { ConfigError, type ErrorCode, type Issue } from './errors.ts'
+export { editHeaders, type HeaderEdits } from './message/edit.ts'
+export { parseMessage } from './message/parse.ts'
+export type {
+  Endpoint,
+  MessageContext,
+  ParseFailure,
+  ParseResult,
+  SipMessage,
+  Tolerance,
+  Transport,
+} from './message/types.ts'
+export { compileTemplate, type ExpandResult, type Template, type WhenMissing } from './template/compile.ts'
+export { generateSecret } from './keyring/generate.ts'
+export type { Key, KeyInput } from './keyring/key.ts'
+export { createKey } from './keyring/key.ts'
+export {
+  createKeyring,
+  type Keyring,
+  type KeyListing,
+  type KeyRef,
+  type KeyringOptions,
+  type KeyringSource,
+} from './keyring/keyring.ts'
+export { lintKeyring, type KeyringLintIssue } from './keyring/lint.ts'
+export { exportModparams, importModparams } from './keyring/modparam.ts'
+export { parseKeyring, type ParseKeyringOptions, type SecretReference } from './keyring/parse-toml.ts'
+export type { KeyState } from './keyring/state.ts'
+export { defineAgreement, type Agreement, type AgreementInput, type Sides } from './xkeys/agreement.ts'
+export type { XkeyAlgorithm } from './xkeys/algorithm.ts'
+export type { KeyOptions } from './xkeys/selection.ts'
+export { createSigner, type Signer, type SignFailure, type SignResult } from './xkeys/sign.ts'
+export {
+  createVerifier,
+  VERIFY_FAILURES,
+  type Verifier,
+  type VerifyFailure,
+  type VerifyResult,
+} from './xkeys/verify.ts'
+export { authenticate, type AuthenticateResult } from './pipeline/authenticate.ts'
+export { createPipeline } from './pipeline/pipeline.ts'
+export type { Decision, Identity, Pipeline, Stage, Verdict } from './pipeline/stage.ts'
+export { verifyPeer, type VerifyPeerOptions } from './pipeline/verify-peer.ts'

@@ -1,0 +1,83 @@
+/**
+ * A response of our own to a request, made from its bytes (RFC 3261 §8.2.6, §18.2.1; RFC 3581 §4).
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { headerLine, headerSelector } from './header-names.ts'
+import { splice } from './splice.ts'
+import { stampVia } from './stamp.ts'
+import type { Endpoint } from './types.ts'
+import type { MessageView } from './view.ts'
+import { parseVia } from './via.ts'
+
+const VIA = headerSelector('Via')
+
+/** Phrases of the status codes that we send (RFC 3261 §21). */
+const PHRASES: Readonly<Record<number, string>> = {
+  200: 'OK',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  407: 'Proxy Authentication Required',
+  416: 'Unsupported URI Scheme',
+  420: 'Bad Extension',
+  481: 'Call/Transaction Does Not Exist',
+  482: 'Loop Detected',
+  483: 'Too Many Hops',
+  500: 'Server Internal Error',
+  503: 'Service Unavailable',
+}
+
+/** What to answer. */
+export interface ResponseInit {
+  /** 100–699. */
+  readonly status: number
+  readonly headers?: readonly (readonly [name: string, value: string])[]
+  /** Distinguishes this node's To tags from another's; the same request gets the same tag (RFC 3261 §8.2.7). */
+  readonly tagSecret?: string
+}
+
+/**
+ * Builds the response to a request: its Via lines (the top one stamped with `source`), From, To with a tag, Call-ID
+ * and CSeq as they were sent. Nothing else of the request is repeated.
+ */
+export function buildResponse(request: MessageView, source: Endpoint, init: ResponseInit): Buffer {
+  const { layout } = request
+  const line = (name: string, row: number): string => `${name}: ${valueOf(request, row)}`
+  const lines = [`SIP/2.0 ${init.status} ${PHRASES[init.status] ?? 'Unknown'}`]
+  for (let row = request.find(VIA, 0); row >= 0; row = request.find(VIA, row + 1)) {
+    lines.push(row === layout.via ? `Via: ${stamped(request, row, source)}` : line('Via', row))
+  }
+  const to = request.to
+  const tag =
+    to !== null && to.tagStart < 0 && init.status > 100 ? `;tag=${toTag(request, init.tagSecret ?? '')}` : ''
+  lines.push(line('From', layout.from), line('To', layout.to) + tag, line('Call-ID', layout.callId))
+  lines.push(line('CSeq', layout.cseq))
+  for (const [name, value] of init.headers ?? []) lines.push(headerLine(name, value))
+  lines.push('Content-Length: 0', '', '')
+  return Buffer.from(lines.join('\r\n'), 'latin1')
+}
+
+function stamped(request: MessageView, row: number, source: Endpoint): string {
+  const start = request.valueStart(row)
+  const end = request.valueEnd(row)
+  const via = parseVia(request.bytes, start, end)
+  if (via === null) return valueOf(request, row)
+  return splice(request.bytes, start, end, stampVia(request.bytes, via, source))
+    .toString('latin1')
+    .trimEnd()
+}
+
+function valueOf(view: MessageView, row: number): string {
+  return view.text(view.valueStart(row), view.valueEnd(row)).trimEnd()
+}
+
+function toTag(request: MessageView, secret: string): string {
+  const { layout } = request
+  const hash = createHash('sha256').update(secret)
+  for (const row of [layout.via, layout.from, layout.callId, layout.cseq]) {
+    hash.update('\0').update(valueOf(request, row), 'latin1')
+  }
+  return hash.digest('hex').slice(0, 16)
+}

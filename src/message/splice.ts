@@ -1,0 +1,28 @@
+/**
+ * Cutting bytes out of a message and laying text in, in one copy.
+ * @module
+ */
+
+/** Replaces bytes[start, end) by latin1 text; `start === end` inserts. */
+export interface Cut {
+  readonly start: number
+  readonly end: number
+  readonly text: string
+}
+
+/** bytes[from, to) with the cuts made. Cuts must not overlap; of two at one place the first given comes first. */
+export function splice(bytes: Buffer, from: number, to: number, cuts: readonly Cut[]): Buffer {
+  const ordered = cuts.toSorted((a, b) => a.start - b.start)
+  let size = to - from
+  for (const { start, end, text } of ordered) size += text.length - (end - start)
+  const result = Buffer.allocUnsafe(size)
+  let read = from
+  let written = 0
+  for (const { start, end, text } of ordered) {
+    written += bytes.copy(result, written, read, start)
+    written += result.write(text, written, 'latin1')
+    read = end
+  }
+  bytes.copy(result, written, read, to)
+  return result
+}
