@@ -56,6 +56,14 @@ export function importModparams(
   )
 }
 
+/** What `exportModparams` writes. */
+export interface ExportOptions {
+  /** This group only. */
+  readonly group?: string
+  /** `reveal` (default) writes secrets; `fingerprint` writes `fingerprint-…` in their place, for showing. */
+  readonly secrets?: 'reveal' | 'fingerprint'
+}
+
 /**
  * Writes the keys that have not ended by `now` as modparam lines, one a key.
  *
@@ -65,14 +73,19 @@ export function importModparams(
  * @throws ConfigError `ERR_MODPARAM_UNWRITABLE`, each group and key: NUL, CR or LF, or both kinds of quote together with
  * something that needs quoting, cannot be written.
  */
-export function exportModparams(keyring: Keyring, now: Date): string {
+export function exportModparams(keyring: Keyring, now: Date, options: ExportOptions = {}): string {
   const issues: Issue[] = []
-  const lines = keyring.groups.flatMap((group) =>
+  const { group: only, secrets } = options
+  const groups = keyring.groups.filter((group) => only === undefined || foldGroup(group) === foldGroup(only))
+  const lines = groups.flatMap((group) =>
     exportOrder(keyring, group, now).map((key) => {
       const attributes = [
         ['id', Buffer.from(group, 'utf8')],
         ['name', Buffer.from(key.name, 'utf8')],
-        ['value', key.secret.export()],
+        [
+          'value',
+          secrets === 'fingerprint' ? Buffer.from(`fingerprint-${key.fingerprint}`) : key.secret.export(),
+        ],
       ] as const
       const written = attributes.map(([attribute, bytes]) => {
         const value = writeParameterValue(bytes.toString('latin1'))

@@ -1,0 +1,150 @@
+/**
+ * Every metric of the product: name, help, labels.
+ * @module
+ */
+import { Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import { createCells, type CellFamily } from './counters.ts'
+
+/** What the exporter says of one key; no secret, at most 8 hex digits of a fingerprint. */
+export interface KeyFacts {
+  readonly group: string
+  readonly key: string
+  readonly state: string
+  readonly fingerprint: string
+  readonly activeFrom: Date | undefined
+  readonly expires: Date | undefined
+}
+
+/** What the exporter says of one group. */
+export interface GroupFacts {
+  readonly group: string
+  readonly signable: boolean
+  /** Of all its keys and dates: nodes that hold the same group show the same. */
+  readonly fingerprint: string
+}
+
+/** The state of the keyring at a scrape. */
+export interface KeyringFacts {
+  readonly keys: readonly KeyFacts[]
+  readonly groups: readonly GroupFacts[]
+}
+
+/** Key states, the closed set of label `state`. */
+const STATES = ['pending', 'active', 'overlapping', 'expired', 'revoked'] as const
+
+/** The metrics of one node. */
+export interface Metrics {
+  readonly registry: Registry
+  readonly verifications: CellFamily<'peer' | 'group' | 'direction' | 'outcome'>
+  readonly rejections: CellFamily<'peer' | 'group' | 'reason'>
+  readonly keyVerifications: CellFamily<'group' | 'key' | 'peer'>
+  readonly signatures: CellFamily<'group' | 'key' | 'direction' | 'outcome'>
+  readonly messages: CellFamily<'direction' | 'method_or_class' | 'transport'>
+  readonly parseErrors: CellFamily<'kind'>
+  readonly dropped: CellFamily<'reason'>
+}
+
+/** What `createMetrics` takes. */
+export interface MetricsOptions {
+  readonly version: string
+  /** Asked at each scrape. */
+  readonly keyring: () => KeyringFacts
+  /** `all` adds the process and Node metrics of prom-client. */
+  readonly process?: 'all' | 'none'
+}
+
+/** Creates all metrics in a registry of their own. */
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry()
+  if (options.process !== 'none') collectDefaultMetrics({ register: registry })
+  const build = new Gauge({
+    name: 'xkeys_build_info',
+    help: 'Version that runs; always 1',
+    labelNames: ['version'],
+    registers: [registry],
+  })
+  build.set({ version: options.version }, 1)
+  registerKeyring(registry, options.keyring)
+  return {
+    registry,
+    verifications: createCells(registry, 'xkeys_verifications_total', 'Messages judged', [
+      'peer',
+      'group',
+      'direction',
+      'outcome',
+    ]),
+    rejections: createCells(registry, 'xkeys_rejections_total', 'Messages refused, by reason', [
+      'peer',
+      'group',
+      'reason',
+    ]),
+    keyVerifications: createCells(
+      registry,
+      'xkeys_key_verifications_total',
+      'Messages accepted, by the key that signed them and the peer: who still uses the old key',
+      ['group', 'key', 'peer'],
+    ),
+    signatures: createCells(registry, 'xkeys_signatures_total', 'Tokens made', [
+      'group',
+      'key',
+      'direction',
+      'outcome',
+    ]),
+    messages: createCells(registry, 'xkeys_sip_messages_total', 'SIP messages received and sent', [
+      'direction',
+      'method_or_class',
+      'transport',
+    ]),
+    parseErrors: createCells(registry, 'xkeys_sip_parse_errors_total', 'Datagrams that are no SIP message', [
+      'kind',
+    ]),
+    dropped: createCells(registry, 'xkeys_dropped_total', 'Messages dropped without an answer', ['reason']),
+  }
+}
+
+function registerKeyring(registry: Registry, facts: () => KeyringFacts): void {
+  const registers = [registry]
+  const gauge = <T extends string>(
+    name: string,
+    help: string,
+    labelNames: T[],
+    fill: (gauge: Gauge<T>) => void,
+  ): void => {
+    const created: Gauge<T> = new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        created.reset()
+        fill(created)
+      },
+    })
+  }
+  const keyLabels = ['group', 'key'] as ('group' | 'key')[]
+  gauge('xkeys_key_info', 'Keys held; always 1', ['group', 'key', 'fingerprint'], (g) => {
+    for (const { group, key, fingerprint } of facts().keys) g.set({ group, key, fingerprint }, 1)
+  })
+  gauge('xkeys_key_state', 'State of a key: 1 for the one it is in', ['group', 'key', 'state'], (g) => {
+    for (const key of facts().keys) {
+      for (const state of STATES)
+        g.set({ group: key.group, key: key.key, state }, key.state === state ? 1 : 0)
+    }
+  })
+  gauge('xkeys_key_active_from_timestamp_seconds', 'When a key begins to sign', keyLabels, (g) => {
+    for (const { group, key, activeFrom } of facts().keys) {
+      if (activeFrom !== undefined) g.set({ group, key }, activeFrom.getTime() / 1000)
+    }
+  })
+  gauge('xkeys_key_not_after_timestamp_seconds', 'When a key stops to verify', keyLabels, (g) => {
+    for (const { group, key, expires } of facts().keys) {
+      if (expires !== undefined) g.set({ group, key }, expires.getTime() / 1000)
+    }
+  })
+  gauge('xkeys_group_signable', 'Whether a group has a key that signs', ['group'], (g) => {
+    for (const { group, signable } of facts().groups) g.set({ group }, signable ? 1 : 0)
+  })
+  gauge('xkeys_keyring_info', 'Group as this node holds it; always 1', ['group', 'fingerprint'], (g) => {
+    for (const { group, fingerprint } of facts().groups) g.set({ group, fingerprint }, 1)
+  })
+}
