@@ -1,0 +1,68 @@
+/**
+ * Route and Record-Route of a proxy with two sides (RFC 3261 §16.4, §16.6; RFC 5658).
+ * @module
+ */
+import { headerSelector } from '../message/header-names.ts'
+import { parseNameAddr } from '../message/name-addr.ts'
+import type { Cut } from '../message/splice.ts'
+import type { Endpoint } from '../message/types.ts'
+import { findParam, parseUri } from '../message/uri.ts'
+import type { MessageView } from '../message/view.ts'
+import { addressInUri } from '../template/address.ts'
+
+const ROUTE = headerSelector('Route')
+
+/** URI parameter of our Record-Route that names the trunk of a dialog. */
+const TRUNK_PARAM = 'xk-trunk'
+
+/** Requests that create a dialog. */
+const DIALOG_METHODS: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'REFER'])
+
+/** `address:port` as it stands in URIs and Via. */
+export function hostPort({ address, port }: Endpoint): string {
+  return `${addressInUri(address)}:${port}`
+}
+
+/** The Record-Route lines to add, nearest to the next hop first; empty where the request creates no dialog. */
+export function recordRoute(method: string, out: Endpoint, back: Endpoint, trunk: string): string {
+  if (!DIALOG_METHODS.has(method)) return ''
+  const line = (side: Endpoint): string =>
+    `Record-Route: <sip:${hostPort(side)};lr;${TRUNK_PARAM}=${trunk}>\r\n`
+  return line(out) + line(back)
+}
+
+/** Our own entries at the top of the route set: the cuts that take them out, and the trunk they name. */
+export interface OwnRoutes {
+  readonly cuts: readonly Cut[]
+  readonly trunk: string | undefined
+}
+
+/** Finds our own entries at the top of the route set: two where both sides recorded. */
+export function popOwnRoutes(view: MessageView, own: readonly Endpoint[]): OwnRoutes {
+  const cuts: Cut[] = []
+  let trunk: string | undefined
+  for (let row = view.find(ROUTE, 0); row >= 0; row = view.find(ROUTE, row + 1)) {
+    const start = view.valueStart(row)
+    const end = view.valueEnd(row)
+    let at = start
+    while (at < end) {
+      const entry = parseNameAddr(view.bytes, at, end, 'list')
+      const uri = entry && parseUri(view.bytes, entry.uriStart, entry.uriEnd)
+      if (entry === null || uri === null) break
+      const host = view.text(uri.hostStart, uri.hostEnd)
+      const port = uri.port === 0 ? 5060 : uri.port
+      if (!own.some((side) => side.port === port && addressInUri(side.address) === host)) break
+      const named = findParam(view.bytes, uri.paramsStart, uri.paramsEnd, TRUNK_PARAM)
+      if (named !== null) trunk = view.text(named[0], named[1])
+      at = entry.end + 1
+    }
+    if (at >= end) {
+      cuts.push({ start: view.nameStart(row), end: end + 2, text: '' })
+      continue
+    }
+    while (at > start && (view.bytes[at] === 32 || view.bytes[at] === 9)) at++
+    if (at > start) cuts.push({ start, end: at, text: '' })
+    break
+  }
+  return { cuts, trunk }
+}

@@ -1,0 +1,129 @@
+/**
+ * The edge as a service: configuration and keyring from files, log, admin port, life cycle.
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import { isIPv6 } from 'node:net'
+import { dirname, resolve } from 'node:path'
+import { pino, type DestinationStream, type Logger } from 'pino'
+import { ConfigError, type Issue } from '../errors.ts'
+import { describeKeyring } from '../keyring/facts.ts'
+import type { Keyring } from '../keyring/keyring.ts'
+import { lintKeyring } from '../keyring/lint.ts'
+import { createMetrics, type Metrics } from '../metrics/metrics.ts'
+import { loadKeyringFile } from '../stores/keyring-file.ts'
+import { openAdmin, type Admin } from './admin.ts'
+import { parseEdgeConfig, type EdgeConfig } from './config.ts'
+import { createEdge, type Edge } from './edge.ts'
+
+/** A configuration with the keyring it names. */
+export interface LoadedConfig {
+  readonly path: string
+  readonly config: EdgeConfig
+  readonly keyring: Keyring
+  /** Weak or published secrets that are tolerated here. */
+  readonly warnings: readonly Issue[]
+}
+
+/**
+ * Reads `edge.toml` and its keyring.
+ * @throws ConfigError with every issue of the two files; weak or published secrets are among them where `strict_keys`
+ *   is set or a listener is not loopback
+ */
+export function loadConfig(
+  path: string,
+  env: Readonly<Record<string, string | undefined>>,
+  now: Date,
+): LoadedConfig {
+  const config = parseEdgeConfig(readConfig(path))
+  const keyring = loadKeyringFile(resolve(dirname(path), config.keyring), { env, now })
+  const issues: Issue[] = config.trunks
+    .filter((trunk) => !keyring.hasGroup(trunk.agreement.group))
+    .map((trunk) => ({
+      path: `trunks.${trunk.name}.agreement`,
+      message: `its group ${JSON.stringify(trunk.agreement.group)} is not in the keyring`,
+    }))
+  const weak = lintKeyring(keyring)
+  const open = [config.listen.trunk, config.listen.upstream].some(({ address }) => !isLoopback(address))
+  if (config.strictKeys || open) issues.push(...weak)
+  if (issues.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', issues)
+  return { path, config, keyring, warnings: weak }
+}
+
+function isLoopback(address: string): boolean {
+  return isIPv6(address) ? address === '::1' : address.startsWith('127.')
+}
+
+function readConfig(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+    throw new ConfigError('ERR_CONFIG_INVALID', [{ path, message: `it cannot be read (${code})` }], {
+      cause: error,
+    })
+  }
+}
+
+/** What a service runs with. */
+export interface ServiceOptions {
+  readonly loaded: LoadedConfig
+  readonly version: string
+  /** Where log lines go; default: standard output. */
+  readonly logTo?: DestinationStream
+}
+
+/** A running edge with everything around it. */
+export interface Service {
+  readonly edge: Edge
+  readonly admin: Admin | undefined
+  readonly metrics: Metrics
+  readonly log: Logger
+  /** Stops taking work, lets go of the sockets. Safe to call twice. */
+  stop(): Promise<void>
+}
+
+/** Starts log, metrics, sockets and admin port; nothing stays open where one of them fails. */
+export async function startService({ loaded, version, logTo }: ServiceOptions): Promise<Service> {
+  const { config, keyring } = loaded
+  const log = pino({ level: config.log.level, base: null }, logTo ?? pino.destination(1))
+  for (const issue of loaded.warnings) log.warn({ event: 'weak-key', path: issue.path }, issue.message)
+  const metrics = createMetrics({ version, keyring: () => describeKeyring(keyring, new Date()) })
+  const edge = await createEdge({
+    config,
+    keyring: () => keyring,
+    metrics,
+    onEvent: (event) => (event.event === 'dropped' ? log.debug(event) : log.warn(event)),
+    ...(log.isLevelEnabled('debug') && { onDecision: (event) => log.debug(event) }),
+  })
+  let draining = false
+  let admin: Admin | undefined
+  try {
+    admin =
+      config.metrics &&
+      (await openAdmin({ listen: config.metrics, registry: metrics.registry, ready: () => !draining }))
+  } catch (error) {
+    await edge.close()
+    throw error
+  }
+  const { trunk, upstream } = edge.sockets
+  log.info(
+    {
+      event: 'started',
+      trunk: trunk.local,
+      upstream: upstream.local,
+      receiveBuffer: trunk.receiveBuffer,
+      ...(admin && { metrics: admin.local }),
+    },
+    'edge started',
+  )
+  let stopped: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    draining = true
+    log.info({ event: 'stopping' }, 'edge stopping')
+    await edge.close()
+    await admin?.close()
+    log.info({ event: 'stopped' }, 'edge stopped')
+  }
+  return { edge, admin, metrics, log, stop: () => (stopped ??= stop()) }
+}

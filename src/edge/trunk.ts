@@ -1,0 +1,114 @@
+/**
+ * A trunk at work: who it is by source, its pipeline, its signer, its counters.
+ * @module
+ */
+import type { KeyringSource } from '../keyring/keyring.ts'
+import { headerSelector } from '../message/header-names.ts'
+import type { Endpoint, MessageContext } from '../message/types.ts'
+import { viewOf, type MessageView } from '../message/view.ts'
+import type { Cell } from '../metrics/counters.ts'
+import type { Metrics } from '../metrics/metrics.ts'
+import { createPipeline } from '../pipeline/pipeline.ts'
+import { createAddressMatcher } from '../pipeline/source.ts'
+import type { Decision, Pipeline } from '../pipeline/stage.ts'
+import { verifyPeer } from '../pipeline/verify-peer.ts'
+import { createSigner, type SignResult } from '../xkeys/sign.ts'
+import { VERIFY_FAILURES, createVerifier } from '../xkeys/verify.ts'
+import type { TrunkConfig } from './config.ts'
+
+/** One trunk. */
+export interface Trunk {
+  readonly name: string
+  readonly config: TrunkConfig
+  readonly pipeline: Pipeline
+  readonly remove: readonly string[]
+  /** Counts one decision, once. */
+  count(decision: Decision, message: MessageView): void
+  /** Signs, and counts it. */
+  sign(context: MessageContext): SignResult
+}
+
+/** Builds a trunk from its configuration. */
+export function createTrunk(config: TrunkConfig, keyring: KeyringSource, metrics: Metrics): Trunk {
+  const { name, agreement } = config
+  const { group } = agreement
+  const verifier = createVerifier({ agreement, keyring })
+  const signer = createSigner({ agreement, keyring })
+
+  const outcome = (direction: string, outcome: string): Cell =>
+    metrics.verifications.cell({ peer: name, group, direction, outcome })
+  const outcomes = {
+    request: {
+      accept: outcome('request', 'accept'),
+      reject: outcome('request', 'reject'),
+      skipped: outcome('request', 'skipped'),
+    },
+    response: {
+      accept: outcome('response', 'accept'),
+      reject: outcome('response', 'reject'),
+      skipped: outcome('response', 'skipped'),
+    },
+  }
+  const rejection = (reason: string): Cell => metrics.rejections.cell({ peer: name, group, reason })
+  for (const reason of VERIFY_FAILURES) rejection(reason)
+  const keyCells = new Map<string, Cell>()
+  const keyCell = (key: string): Cell => {
+    let cell = keyCells.get(key)
+    if (cell === undefined)
+      keyCells.set(key, (cell = metrics.keyVerifications.cell({ group, key, peer: name })))
+    return cell
+  }
+  for (const key of keyring().keys(group)) keyCell(key.name)
+
+  return {
+    name,
+    config,
+    pipeline: createPipeline([verifyPeer({ peer: name, verifier })]),
+    remove: [agreement.header],
+    count(decision, { kind }) {
+      if (decision.verdict !== 'accept') {
+        outcomes[kind].reject.value++
+        rejection(decision.verdict === 'challenge' ? 'challenged' : decision.reason).value++
+      } else if (decision.identity.kind === 'peer') {
+        outcomes[kind].accept.value++
+        keyCell(decision.identity.key.name).value++
+      } else {
+        outcomes[kind].skipped.value++
+      }
+    },
+    sign(context) {
+      const result = signer.sign(context)
+      if (result.ok || result.reason !== 'direction-unsigned') {
+        const labels = { group, key: result.ok ? result.key.name : '', direction: context.message.kind }
+        metrics.signatures.cell({ ...labels, outcome: result.ok ? 'ok' : 'error' }).value++
+      }
+      return result
+    },
+  }
+}
+
+/** Finds the trunk that a source belongs to; of several on one source, the one whose token header is there. */
+export type TrunkFinder = (source: Endpoint, message: MessageContext['message']) => Trunk | undefined
+
+/** Compiles the sources of all trunks, most specific first. */
+export function createTrunkFinder(trunks: readonly Trunk[]): TrunkFinder {
+  const entries = trunks
+    .flatMap((trunk) =>
+      trunk.config.sources.map((range) => ({
+        trunk,
+        port: range.port,
+        prefix: range.prefix,
+        matches: createAddressMatcher(range),
+        header: headerSelector(trunk.config.agreement.header),
+      })),
+    )
+    .toSorted((a, b) => b.prefix - a.prefix || Number(b.port !== undefined) - Number(a.port !== undefined))
+  return (source, message) => {
+    const claims = entries.filter(
+      ({ port, matches }) => (port === undefined || port === source.port) && matches(source.address),
+    )
+    if (claims.length < 2) return claims[0]?.trunk
+    const view = viewOf(message)
+    return (claims.find(({ header }) => view.find(header, 0) >= 0) ?? claims[0])?.trunk
+  }
+}
