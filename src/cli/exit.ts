@@ -1,0 +1,12 @@
+/**
+ * How the command ends.
+ * @module
+ */
+
+/** Exit codes: done or accepted; refused, mismatch, not safe; wrong usage; a bug; configuration (sysexits.h). */
+export const EXIT = { ok: 0, refused: 1, usage: 2, bug: 70, config: 78 } as const
+
+/** Thrown by a command whose words are off: one line on standard error, exit 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
