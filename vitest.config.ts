@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     testTimeout: 20_000,
+    hookTimeout: 30_000,
     pool: 'forks',
+    reporters: ['default', ['json', { outputFile: '.cache/tests.json' }]],
   },
 })
