@@ -4,8 +4,7 @@
  */
 import { COLON, CR, LF, isBlank } from './chars.ts'
 import { hashBytes, headerLine, headerSelector, names } from './header-names.ts'
-
-const CRLF = Buffer.from('\r\n')
+import { splice, type Cut } from './splice.ts'
 
 /** What to remove, what to add. */
 export interface HeaderEdits {
@@ -26,36 +25,27 @@ export function editHeaders(bytes: Uint8Array, edits: HeaderEdits): Buffer {
   const source = Buffer.isBuffer(bytes)
     ? bytes
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const added = Buffer.from(
-    (edits.add ?? []).map(([name, value]) => `${headerLine(name, value)}\r\n`).join(''),
-    'latin1',
-  )
+  const added = (edits.add ?? []).map(([name, value]) => `${headerLine(name, value)}\r\n`).join('')
   const selectors = (edits.remove ?? []).map(headerSelector)
 
   let start = 0
   while (source[start] === CR || source[start] === LF) start++
-  let line = nextLine(source, start)
-  const parts: Uint8Array[] = [source.subarray(0, line)]
-  let kept = line
-  if (edits.at === 'top') parts.push(added)
+  const top = nextLine(source, start)
+  const cuts: Cut[] = edits.at === 'top' ? [{ start: top, end: top, text: added }] : []
+  let line = top
   while (line < source.length && source[line] !== CR && source[line] !== LF) {
     let next = nextLine(source, line)
     while (isBlank(source[next])) next = nextLine(source, next)
-    if (selectors.length > 0 && isNamed(source, line, selectors)) {
-      parts.push(source.subarray(kept, line))
-      kept = next
-    }
+    if (selectors.length > 0 && isNamed(source, line, selectors))
+      cuts.push({ start: line, end: next, text: '' })
     line = next
   }
-  if (edits.at !== 'top' && added.length > 0) {
-    parts.push(source.subarray(kept, line))
+  if (edits.at !== 'top' && added !== '') {
     // Bytes that stop in mid header lack that line's end.
-    if (line === source.length && line > kept && source[line - 1] !== LF) parts.push(CRLF)
-    parts.push(added)
-    kept = line
+    const open = line === source.length && line > top && source[line - 1] !== LF && cuts.at(-1)?.end !== line
+    cuts.push({ start: line, end: line, text: open ? `\r\n${added}` : added })
   }
-  parts.push(source.subarray(kept))
-  return Buffer.concat(parts)
+  return splice(source, 0, source.length, cuts)
 }
 
 function nextLine(bytes: Uint8Array, at: number): number {

@@ -66,11 +66,25 @@ export interface HeaderSelector {
   readonly bytes: Uint8Array
 }
 
+/** Selectors made before. Names come from code and configuration; the bound is for a caller who breaks that. */
+const selectors = new Map<string, HeaderSelector>()
+const MAX_SELECTORS = 1024
+
 /** Prepares a name for look-up. Trailing blanks are ignored, as Kamailio does with the names in its script. */
 export function headerSelector(name: string): HeaderSelector {
+  const known = selectors.get(name)
+  if (known !== undefined) return known
   const lower = name.trimEnd().toLowerCase()
   const long = COMPACT[lower] ?? lower
-  return { hash: hashName(long), name: long, letter: LETTERS.get(long), bytes: Buffer.from(long, 'latin1') }
+  const selector = {
+    hash: hashName(long),
+    name: long,
+    letter: LETTERS.get(long),
+    bytes: Buffer.from(long, 'latin1'),
+  }
+  if (selectors.size >= MAX_SELECTORS) selectors.clear()
+  selectors.set(name, selector)
+  return selector
 }
 
 /** Whether bytes[start, end) name the selected header: equal hashes alone could be forged. */

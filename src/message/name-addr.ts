@@ -5,6 +5,7 @@
 import { classOf, spells } from './chars.ts'
 
 // Constants of its own: see scan-headers.ts.
+const NUL = 0
 const TAB = 9
 const LF = 10
 const CR = 13
@@ -30,7 +31,7 @@ export interface NameAddr {
   /** All parameters, from the first name on; empty where there are none. */
   readonly paramsStart: number
   readonly paramsEnd: number
-  /** Behind the last byte that belongs to this entry: the end, or a comma. */
+  /** Behind the last byte that belongs to this entry: the end, a comma, or a NUL. */
   readonly end: number
 }
 
@@ -55,6 +56,9 @@ const QUOTED_STOP = classOf('"\\\r\n\0')
 /** Bytes that end a bare word of the header; a comma does in lists only. */
 const WORD_STOP = classOf(' \t\r\n<>;"\\\0')
 const WORD_STOP_LIST = classOf(' \t\r\n<>;"\\\0,')
+/** Bytes that end a parameter's name or bare value, rightly or not; a comma does not end the tag of From and To. */
+const PARAM_STOP = classOf(' \t\r\n;="\\\0,')
+const TAG_STOP = classOf(' \t\r\n;="\\\0')
 /** Bytes that end a URI inside `<>`, rightly or not. */
 const URI_STOP = classOf('> \t<"\\\r\n\0')
 
@@ -115,7 +119,8 @@ export function parseNameAddr(
     } else {
       if (words > 1) return null
       uriStart = wordStart
-      uriEnd = wordEnd
+      // Where the list ends with it, what trails belongs to it; so does what a NUL cuts off.
+      uriEnd = (i >= end && list === 'list') || bytes[i] === NUL ? i : wordEnd
     }
   }
 
@@ -123,18 +128,17 @@ export function parseNameAddr(
     i++
     while (i < end && isBlank(bytes[i])) i++
     uriStart = i
-    if (bytes[i] === SEMICOLON || bytes[i] === COMMA) return null
+    if (bytes[i] === SEMICOLON || (bytes[i] === COMMA && list === 'list')) return null
     while (i < end && URI_STOP[bytes[i]!] === 0) i++
     uriEnd = i
     while (i < end && isBlank(bytes[i])) i++
     if (i >= end || bytes[i] !== GREATER || uriEnd === uriStart) return null
     i = skipLws(bytes, i + 1, end)
   }
-  return parseParams(stop, bytes, i, end, list, displayStart, displayEnd, uriStart, uriEnd)
+  return parseParams(bytes, i, end, list, displayStart, displayEnd, uriStart, uriEnd)
 }
 
 function parseParams(
-  stop: Uint8Array,
   bytes: Uint8Array,
   start: number,
   end: number,
@@ -152,31 +156,38 @@ function parseParams(
     i = skipLws(bytes, i + 1, end)
     if (paramsStart === end) paramsStart = i
     const nameStart = i
-    while (i < end && stop[bytes[i]!] === 0 && bytes[i] !== EQUAL) i++
+    while (i < end && PARAM_STOP[bytes[i]!] === 0) i++
     const nameEnd = i
     if (nameEnd === nameStart) return null
+    const isTag = nameEnd - nameStart === 3 && spells(bytes, nameStart, nameEnd, 'tag')
+    if (isTag) tagStart = tagEnd = -1
     i = skipLws(bytes, i, end)
     if (i < end && bytes[i] === EQUAL) {
       i = skipLws(bytes, i + 1, end)
+      const commas = isTag && list === 'single'
+      const stop = commas ? TAG_STOP : PARAM_STOP
+      if (commas) while (i < end && bytes[i] === COMMA) i++
       let valueStart = i
       let valueEnd: number
       if (i < end && bytes[i] === QUOTE) {
         valueStart++
+        // No escapes here, unlike in a display name.
         i = skipQuoted(bytes, i, end)
-        if (i < 0) return null
+        if (i < 0 || bytes.subarray(valueStart, i).includes(BACKSLASH)) return null
         valueEnd = i - 1
       } else {
         while (i < end && stop[bytes[i]!] === 0) i++
         valueEnd = i
       }
-      if (valueEnd > valueStart && nameEnd - nameStart === 3 && spells(bytes, nameStart, nameEnd, 'tag')) {
+      if (isTag && valueEnd > valueStart) {
         tagStart = valueStart
         tagEnd = valueEnd
       }
       i = skipLws(bytes, i, end)
     }
   }
-  if (i < end && !(list === 'list' && bytes[i] === COMMA)) return null
+  // A NUL ends the header.
+  if (i < end && bytes[i] !== NUL && !(list === 'list' && bytes[i] === COMMA)) return null
   return {
     displayStart,
     displayEnd,

@@ -63,15 +63,16 @@ function parseStartLine(bytes: Uint8Array, start: number): StartLine | ParseFail
   let i = start
   if (spells(bytes, i, i + 7, 'sip/2.0') && bytes[i + 7] === SPACE) {
     i += 8
-    if (!isDigit(bytes[i]) || !isDigit(bytes[i + 1]) || !isDigit(bytes[i + 2]) || bytes[i + 3] !== SPACE) {
+    if (!isDigit(bytes[i]) || !isDigit(bytes[i + 1]) || !isDigit(bytes[i + 2]) || !isBlank(bytes[i + 3])) {
       return 'start-line-malformed'
     }
     const next = lineEnd(bytes, i)
     if (next < 0) return 'start-line-malformed'
     const status = (bytes[i]! - 48) * 100 + (bytes[i + 1]! - 48) * 10 + bytes[i + 2]! - 48
     let secondStart = i + 4
-    let secondEnd = next - 1
-    if (secondEnd > secondStart && bytes[secondEnd - 1] === CR) secondEnd--
+    // A CR ends the reason even where no LF follows.
+    let secondEnd = secondStart
+    while (!isBreak(bytes[secondEnd])) secondEnd++
     while (secondStart < secondEnd && isBlank(bytes[secondStart])) secondStart++
     return { kind: 'response', methodEnd: start, secondStart, secondEnd, versionStart: start, status, next }
   }
@@ -81,10 +82,11 @@ function parseStartLine(bytes: Uint8Array, start: number): StartLine | ParseFail
   const secondStart = ++i
   while (i < bytes.length && !isSpaceOrBreak(bytes[i])) i++
   const secondEnd = i
-  if (secondEnd === secondStart || !isBlank(bytes[i])) return 'start-line-malformed'
+  // An empty Request-URI passes, if two blanks stand behind the method.
+  if (!isBlank(bytes[i])) return 'start-line-malformed'
   while (isBlank(bytes[i])) i++
   const versionStart = i
-  if (!spells(bytes, i, i + 6, 'sip/2.')) return 'version-unsupported'
+  if (!spells(bytes, i, i + 7, 'sip/2.0')) return 'version-unsupported'
   while (i < bytes.length && !isSpaceOrBreak(bytes[i])) i++
   while (isBlank(bytes[i])) i++
   if (!isBreak(bytes[i])) return 'start-line-malformed'
@@ -119,20 +121,30 @@ function parseHeader(bytes: Uint8Array, start: number): Header | ParseFailure {
   return { hash: hashBytes(bytes, start, nameEnd), nameStart: start, nameEnd, valueStart, valueEnd, next }
 }
 
-/** `number LWS method` with nothing behind it (parse_cseq.c); end offsets, or null. */
+/** Whether nothing but the end of its line stands behind a value: what Kamailio reads at once is not trimmed. */
+function isAtLineEnd(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === LF || (bytes[at] === CR && bytes[at + 1] === LF)
+}
+
+/** `number LWS method` with nothing behind it (parse_cseq.c), the number being any word; end offsets, or null. */
 function parseCseq(
   bytes: Uint8Array,
   start: number,
   end: number,
 ): readonly [numberEnd: number, method: number, methodEnd: number] | null {
   let i = start
-  while (i < end && isDigit(bytes[i])) i++
+  while (i < end && !isSpaceOrBreak(bytes[i])) i++
   const numberEnd = i
   while (i < end && isBlank(bytes[i])) i++
   const method = i
   while (i < end && !isSpaceOrBreak(bytes[i])) i++
   const methodEnd = i
-  while (i < end && isSpaceOrBreak(bytes[i])) i++
+  for (;;) {
+    while (i < end && isBlank(bytes[i])) i++
+    const fold = bytes[i] === CR && bytes[i + 1] === LF ? i + 2 : i + 1
+    if (i >= end || !isBreak(bytes[i]) || !isBlank(bytes[fold])) break
+    i = fold
+  }
   return numberEnd > start && method > numberEnd && methodEnd > method && i === end
     ? [numberEnd, method, methodEnd]
     : null
@@ -189,21 +201,26 @@ export function parseKamailio(bytes: Buffer): ParseResult {
     let reason: ParseFailure | undefined
     let repeated = false
     if (isNamed(VIA)) {
-      if (!isViaHeader(bytes, valueStart, valueEnd)) reason = 'header-malformed'
+      if (!isAtLineEnd(bytes, valueEnd) || !isViaHeader(bytes, valueStart, valueEnd))
+        reason = 'header-malformed'
       else if (via < 0) via = rows
     } else if (isNamed(TO)) {
-      if (parseNameAddr(bytes, valueStart, valueEnd, 'single') === null) reason = 'header-malformed'
+      const address = parseNameAddr(bytes, valueStart, valueEnd, 'single')
+      if (address === null || address.end < valueEnd || !isAtLineEnd(bytes, valueEnd))
+        reason = 'header-malformed'
       else if (to < 0) to = rows
       else repeated = true
     } else if (isNamed(CSEQ)) {
-      const parts = parseCseq(bytes, valueStart, valueEnd)
+      // Not valueEnd: a NUL is part of the method.
+      const parts = parseCseq(bytes, valueStart, header.next - (bytes[header.next - 2] === CR ? 2 : 1))
       if (parts === null) reason = 'cseq-malformed'
       else if (cseq < 0) {
         cseq = rows
         cseqParts = parts
       } else repeated = true
     } else if (isNamed(CONTENT_LENGTH)) {
-      if (!isContentLength(bytes, valueStart, valueEnd)) reason = 'content-length-malformed'
+      if (!isAtLineEnd(bytes, valueEnd) || !isContentLength(bytes, valueStart, valueEnd))
+        reason = 'content-length-malformed'
       else if (contentLength < 0) contentLength = rows
       else repeated = true
     } else if (isNamed(FROM)) {

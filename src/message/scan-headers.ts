@@ -97,6 +97,14 @@ function skipBlanks(at: number): number {
   return i
 }
 
+/** Whether a header may be one of those below, by a few bits of its hash: most are not, and are passed over at once. */
+const CANDIDATE = new Uint8Array(256)
+for (const { hash } of [VIA, FROM, TO, CALL_ID, CSEQ, CONTENT_LENGTH, MAX_FORWARDS]) CANDIDATE[slot(hash)] = 1
+
+function slot(hash: number): number {
+  return (hash ^ (hash >> 12)) & 255
+}
+
 /** Finds the headers that every message has. False where one is missing, or repeated though it stands alone. */
 export function indexHeaders(scan: Scan): boolean {
   const { table, base, rows } = scan
@@ -109,6 +117,7 @@ export function indexHeaders(scan: Scan): boolean {
   let maxForwards = -1
   for (let row = 0, at = base; row < rows; row++, at += ROW) {
     const hash = table[at + HASH]!
+    if (CANDIDATE[slot(hash)] === 0) continue
     if (hash === VIA.hash) {
       if (via < 0 && isNamed(table, at, VIA)) via = row
     } else if (hash === FROM.hash && isNamed(table, at, FROM)) {

@@ -10,9 +10,14 @@ export interface Cut {
   readonly text: string
 }
 
+function isOrdered(cuts: readonly Cut[]): boolean {
+  for (let i = 1; i < cuts.length; i++) if (cuts[i]!.start < cuts[i - 1]!.start) return false
+  return true
+}
+
 /** bytes[from, to) with the cuts made. Cuts must not overlap; of two at one place the first given comes first. */
 export function splice(bytes: Buffer, from: number, to: number, cuts: readonly Cut[]): Buffer {
-  const ordered = cuts.toSorted((a, b) => a.start - b.start)
+  const ordered = isOrdered(cuts) ? cuts : cuts.toSorted((a, b) => a.start - b.start)
   let size = to - from
   for (const { start, end, text } of ordered) size += text.length - (end - start)
   const result = Buffer.allocUnsafe(size)
@@ -20,7 +25,7 @@ export function splice(bytes: Buffer, from: number, to: number, cuts: readonly C
   let written = 0
   for (const { start, end, text } of ordered) {
     written += bytes.copy(result, written, read, start)
-    written += result.write(text, written, 'latin1')
+    if (text !== '') written += result.write(text, written, 'latin1')
     read = end
   }
   bytes.copy(result, written, read, to)

@@ -32,6 +32,8 @@ export interface Uri {
 // Constants of its own: see scan-headers.ts.
 const QUOTE = 34
 const COMMA = 44
+const DASH = 45
+const DOT = 46
 const COLON = 58
 const SEMICOLON = 59
 const EQUAL = 61
@@ -43,7 +45,7 @@ const CLOSE = 93
 /** A host name's bytes: alphanumeric, `-`, `.`. */
 const HOST = classOf('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.')
 const HOST_STOP = classOf(':;?[]')
-const USER_STOP = classOf('@:')
+const USER_STOP = classOf('@:;?[]')
 
 function isDigit(byte: number): boolean {
   return byte >= 48 && byte <= 57
@@ -72,20 +74,29 @@ export function parseUri(bytes: Uint8Array, start: number, end: number): Uri | n
   if (first >= end) return null
   if (scheme === 'urn') return parseUrn(bytes, start, first, end)
 
-  // ── the first @ ends the user, wherever it stands; a second one is an error ──
+  // ── the first @ ends the user, wherever it stands ──
   let at = -1
   let colon = -1
-  let i = first
-  for (;;) {
+  let colons = 0
+  let semicolon = -1
+  let brackets = 0
+  // An @ in front of another one belongs to the user.
+  let i = bytes[first] === AT ? first + 1 : first
+  for (; ; i++) {
     while (i < end && USER_STOP[bytes[i]!] === 0) i++
     if (i >= end) break
-    if (bytes[i] === AT) {
-      if (at >= 0) return null
+    const byte = bytes[i]
+    if (byte === AT) {
       at = i
-    } else if (colon < 0 && at < 0) {
-      colon = i
+      break
     }
-    i++
+    if (byte === COLON) {
+      if (colons++ === 0) colon = i
+    } else if (byte === SEMICOLON) {
+      if (semicolon < 0) semicolon = i
+    } else if (byte !== QUESTION && semicolon < 0) {
+      brackets++
+    }
   }
 
   let userStart = first
@@ -94,19 +105,18 @@ export function parseUri(bytes: Uint8Array, start: number, end: number): Uri | n
   let passwordEnd = first
   let host = first
   if (at >= 0) {
-    if (at === first || colon === first) return null
-    for (let i = first; i < at; i++) if (bytes[i] === OPEN || bytes[i] === CLOSE) return null
+    if (colon === first || colons > 1 || brackets > 0) return null
+    // A password holds no ";".
+    if (colon >= 0 && semicolon > colon) return null
     userEnd = at
     if (colon >= 0) {
       userEnd = colon
       passwordStart = colon + 1
       passwordEnd = at
-      for (let i = passwordStart; i < at; i++) if (bytes[i] === COLON) return null
     }
-    // RFC 3261 user parameters (`;phone-context=…` of a telephone number) are not part of the name.
-    // Behind a "?" Kamailio no longer looks for them.
-    for (let i = first; i < userEnd && bytes[i] !== QUESTION; i++) if (bytes[i] === SEMICOLON) userEnd = i
     host = at + 1
+  } else if (bytes[first] === AT) {
+    return null
   }
 
   // ── host ──
@@ -121,6 +131,7 @@ export function parseUri(bytes: Uint8Array, start: number, end: number): Uri | n
   } else {
     // Without a user the host may hold what a user may: Kamailio does not look again.
     const strict = at >= 0
+    if (strict && (bytes[i] === DASH || bytes[i] === DOT)) return null
     if (strict) while (i < end && HOST[bytes[i]!] === 1) i++
     else while (i < end && HOST_STOP[bytes[i]!] === 0) i++
     if (i === host) return null
@@ -147,11 +158,18 @@ export function parseUri(bytes: Uint8Array, start: number, end: number): Uri | n
   let paramsEnd = i
   if (i < end && bytes[i] === SEMICOLON) {
     paramsStart = ++i
-    while (i < end && bytes[i] !== QUESTION) i++
+    // With a user before it, another @ belongs nowhere.
+    while (i < end && bytes[i] !== QUESTION && bytes[i] !== AT) i++
     paramsEnd = i
   }
   const headersStart = i < end ? i + 1 : end
+  for (; i < end; i++) if (bytes[i] === AT || bytes[i] === SEMICOLON) return null
 
+  // With `user=phone` the user is a telephone number, whose own parameters (`;phone-context=…`) are no part of it.
+  if (semicolon >= 0 && semicolon < userEnd) {
+    const kind = findParam(bytes, paramsStart, paramsEnd, 'user')
+    if (kind !== null && spells(bytes, kind[0], kind[1], 'phone')) userEnd = semicolon
+  }
   if (scheme === 'tel' || scheme === 'tels') {
     // parse_uri.c: the number is the user, host and parameters are empty.
     userStart = host

@@ -2,7 +2,20 @@
  * The Via header: what a proxy needs of the top one, by offsets (RFC 3261 §20.42, §25.1).
  * @module
  */
-import { COLON, COMMA, CR, EQUAL, LF, QUOTE, SEMICOLON, TOKEN, isBlank, isDigit, spells } from './chars.ts'
+import {
+  COLON,
+  COMMA,
+  CR,
+  EQUAL,
+  LF,
+  QUOTE,
+  SEMICOLON,
+  TOKEN,
+  classOf,
+  isBlank,
+  isDigit,
+  spells,
+} from './chars.ts'
 
 /** Offsets of one Via entry; -1 as a start where a part is absent. */
 export interface Via {
@@ -38,19 +51,53 @@ function skipLws(bytes: Uint8Array, start: number, end: number): number {
   return i
 }
 
-function skipToken(bytes: Uint8Array, start: number, end: number): number {
+function skipAll(of: Uint8Array, bytes: Uint8Array, start: number, end: number): number {
   let i = start
-  while (i < end && TOKEN[bytes[i]!] === 1) i++
+  while (i < end && of[bytes[i]!] === 1) i++
   return i
 }
 
 const SLASH = 47
-const HOST = new Uint8Array(256)
-for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._')
-  HOST[char.charCodeAt(0)] = 1
+
+/** Which bytes the parts of an entry are made of. */
+interface ViaGrammar {
+  readonly transport: Uint8Array
+  readonly host: Uint8Array
+  readonly nameFirst: Uint8Array
+  readonly name: Uint8Array
+  readonly value: Uint8Array
+  readonly quoted: Uint8Array
+}
+
+function allBut(chars: string): Uint8Array {
+  return classOf(chars).map((inside) => 1 - inside)
+}
+
+const RFC3261: ViaGrammar = {
+  transport: TOKEN,
+  host: classOf('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._'),
+  nameFirst: TOKEN,
+  name: TOKEN,
+  value: allBut(' \t\r\n;,'),
+  quoted: allBut('"'),
+}
+
+/** What Kamailio 5.6 lets pass (parse_via.c). */
+const LOOSE: ViaGrammar = {
+  transport: allBut(' \t\r\n/'),
+  host: allBut(' \t\r\n\0(),:;[]'),
+  nameFirst: allBut(' \t\r\n\0(),:;=[]'),
+  name: allBut(' \t\r\n;,='),
+  value: allBut(' \t\r\n\0;,="'),
+  quoted: allBut('"\0\r\n,'),
+}
 
 /** Takes the Via entry at `start` apart; null where it is not one. */
 export function parseVia(bytes: Uint8Array, start: number, end: number): Via | null {
+  return parseEntry(RFC3261, bytes, start, end)
+}
+
+function parseEntry(grammar: ViaGrammar, bytes: Uint8Array, start: number, end: number): Via | null {
   // sent-protocol: "SIP" SLASH "2.0" SLASH transport
   let i = skipLws(bytes, start, end)
   if (!spells(bytes, i, i + 3, 'sip')) return null
@@ -61,7 +108,7 @@ export function parseVia(bytes: Uint8Array, start: number, end: number): Via | n
   i = skipLws(bytes, i + 3, end)
   if (bytes[i] !== SLASH) return null
   const transportStart = skipLws(bytes, i + 1, end)
-  const transportEnd = skipToken(bytes, transportStart, end)
+  const transportEnd = skipAll(grammar.transport, bytes, transportStart, end)
   if (transportEnd === transportStart || !isLws(bytes[transportEnd])) return null
 
   // sent-by: host [ COLON port ]
@@ -72,7 +119,7 @@ export function parseVia(bytes: Uint8Array, start: number, end: number): Via | n
     if (i >= end) return null
     i++
   } else {
-    while (i < end && HOST[bytes[i]!] === 1) i++
+    i = skipAll(grammar.host, bytes, i, end)
   }
   const hostEnd = i
   if (hostEnd === hostStart) return null
@@ -83,7 +130,7 @@ export function parseVia(bytes: Uint8Array, start: number, end: number): Via | n
     i = skipLws(bytes, i + 1, end)
     const portStart = i
     while (i < end && isDigit(bytes[i]) && port <= 65535) port = port * 10 + bytes[i++]! - 48
-    if (i === portStart || port > 65535 || port === 0) return null
+    if (i === portStart || i - portStart > 5 || port > 65535 || port === 0) return null
     sentByEnd = i
     i = skipLws(bytes, i, end)
   }
@@ -99,8 +146,8 @@ export function parseVia(bytes: Uint8Array, start: number, end: number): Via | n
   while (i < end && bytes[i] === SEMICOLON) {
     const at = i
     const nameStart = skipLws(bytes, i + 1, end)
-    const nameEnd = skipToken(bytes, nameStart, end)
-    if (nameEnd === nameStart) return null
+    const nameEnd = skipAll(grammar.name, bytes, nameStart, end)
+    if (nameEnd === nameStart || grammar.nameFirst[bytes[nameStart]!] === 0) return null
     let valueStart = nameEnd
     let valueEnd = nameEnd
     i = skipLws(bytes, nameEnd, end)
@@ -109,11 +156,11 @@ export function parseVia(bytes: Uint8Array, start: number, end: number): Via | n
       i = valueStart
       if (bytes[i] === QUOTE) {
         i++
-        while (i < end && bytes[i] !== QUOTE) i += bytes[i] === 92 ? 2 : 1
-        if (i >= end) return null
+        while (i < end && grammar.quoted[bytes[i]!] === 1) i += bytes[i] === 92 ? 2 : 1
+        if (i >= end || bytes[i] !== QUOTE) return null
         i++
       } else {
-        while (i < end && bytes[i] !== SEMICOLON && bytes[i] !== COMMA && !isLws(bytes[i])) i++
+        i = skipAll(grammar.value, bytes, i, end)
       }
       valueEnd = i
       i = skipLws(bytes, i, end)
@@ -151,11 +198,11 @@ export function parseVia(bytes: Uint8Array, start: number, end: number): Via | n
   }
 }
 
-/** Whether a whole Via value, one entry or several, can be parsed. */
+/** Whether Kamailio can parse a whole Via value, one entry or several. */
 export function isViaHeader(bytes: Uint8Array, start: number, end: number): boolean {
   let i = start
   for (;;) {
-    const via = parseVia(bytes, i, end)
+    const via = parseEntry(LOOSE, bytes, i, end)
     if (via === null) return false
     if (via.end >= end) return true
     i = via.end + 1

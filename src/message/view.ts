@@ -16,6 +16,8 @@ const NAME_END = 2
 const VALUE_START = 3
 const VALUE_END = 4
 
+const VIA = headerSelector('Via')
+
 /** What a parser found; offsets are absolute in `bytes`. */
 export interface Layout {
   readonly bytes: Buffer
@@ -57,6 +59,7 @@ export class MessageView implements SipMessage {
   private fromParts: NameAddr | null | undefined
   private toParts: NameAddr | null | undefined
   private uriParts: Uri | null | undefined
+  private methodText: string | undefined
 
   constructor(layout: Layout) {
     this.layout = layout
@@ -65,10 +68,11 @@ export class MessageView implements SipMessage {
     this.fromParts = undefined
     this.toParts = undefined
     this.uriParts = undefined
+    this.methodText = undefined
   }
 
   get method(): string {
-    return this.text(this.layout.methodStart, this.layout.methodEnd)
+    return (this.methodText ??= methodName(this.bytes, this.layout.methodStart, this.layout.methodEnd))
   }
 
   get requestUri(): string | undefined {
@@ -102,6 +106,11 @@ export class MessageView implements SipMessage {
       if (names(this.bytes, table[at + NAME_START]!, table[at + NAME_END]!, selector)) return row
     }
     return -1
+  }
+
+  /** Row of the Via line behind `row`; -1 where there is none. */
+  nextVia(row: number): number {
+    return this.find(VIA, row + 1)
   }
 
   nameStart(row: number): number {
@@ -145,6 +154,22 @@ export class MessageView implements SipMessage {
   private nameAddr(row: number): NameAddr | null {
     return parseNameAddr(this.bytes, this.valueStart(row), this.valueEnd(row), 'single')
   }
+}
+
+/** Methods of the RFCs, by length: their names are then not made anew for each message. */
+const METHODS: readonly (readonly string[])[] = Array.from({ length: 10 }, (_, length) =>
+  'ACK BYE INFO REFER PRACK INVITE CANCEL NOTIFY UPDATE OPTIONS MESSAGE PUBLISH REGISTER SUBSCRIBE'
+    .split(' ')
+    .filter((name) => name.length === length),
+)
+
+function methodName(bytes: Buffer, start: number, end: number): string {
+  for (const name of METHODS[end - start] ?? []) {
+    let i = 0
+    while (i < name.length && name.charCodeAt(i) === bytes[start + i]) i++
+    if (i === name.length) return name
+  }
+  return bytes.toString('latin1', start, end)
 }
 
 /**

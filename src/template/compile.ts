@@ -69,11 +69,14 @@ export function compileTemplate(source: string, options?: { readonly whenMissing
 }
 
 function literalStep(text: string, issues: Issue[]): Step {
-  // Text outside latin1 goes out as UTF-8, as a Kamailio script file holds it.
-  const literal =
-    /^[\0-\xff]*$/.test(text) && !/[\x80-\xff]/.test(text) ? text : Buffer.from(text).toString('latin1')
+  const literal = utf8Bytes(text)
   if (/[\r\n\0]/.test(text)) issues.push({ path: 'template', message: 'it holds a line break or NUL' })
   return { source: text, literal, span: undefined, text: undefined, whenNull: '' }
+}
+
+/** Text as the bytes of its UTF-8, which is what a Kamailio script file holds; one latin1 character a byte. */
+function utf8Bytes(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1')
 }
 
 function expressionStep(expression: Expression, issues: Issue[]): Step {
@@ -89,7 +92,7 @@ function expressionStep(expression: Expression, issues: Issue[]): Step {
       issues.push({ path: `column ${call.column}`, message })
       continue
     }
-    const transform = transformation(call.parameters)
+    const transform = transformation(call.parameters === undefined ? undefined : utf8Bytes(call.parameters))
     if (typeof transform === 'function') transforms.push(transform)
     else
       issues.push({

@@ -5,6 +5,7 @@
  */
 import { headerSelector } from '../message/header-names.ts'
 import type { MessageView } from '../message/view.ts'
+import { trimBoth } from './blanks.ts'
 
 const PROXY = headerSelector('Proxy-Authorization')
 const WWW = headerSelector('Authorization')
@@ -38,7 +39,7 @@ function readFields(value: string, start: number): Map<string, string> {
   while (i < value.length) {
     const equal = value.indexOf('=', i)
     if (equal < 0) break
-    const name = value.slice(i, equal).trim().toLowerCase()
+    const name = trimBoth(value.slice(i, equal)).toLowerCase()
     let end = equal + 1
     while (value[end] === ' ') end++
     if (value[end] === '"') {
@@ -49,7 +50,7 @@ function readFields(value: string, start: number): Map<string, string> {
     } else {
       const open = end
       end = value.indexOf(',', open)
-      if (!fields.has(name)) fields.set(name, value.slice(open, end < 0 ? undefined : end).trim())
+      if (!fields.has(name)) fields.set(name, trimBoth(value.slice(open, end < 0 ? undefined : end)))
     }
     if (end < 0) break
     i = end + 1

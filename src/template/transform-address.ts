@@ -6,15 +6,21 @@ import { parseNameAddr, type NameAddr } from '../message/name-addr.ts'
 import { parseUri, type Uri } from '../message/uri.ts'
 import { bare, type Transform, type Transformation } from './transform.ts'
 
-/** Offsets of the first `<` outside quotes and of its `>`; null where there is no `<`, -1 as end where no `>`. */
-function enclosed(value: string): readonly [open: number, close: number] | null {
+/** Offset of the first `wanted` outside quotes; -1 where there is none. */
+function findUnquoted(value: string, wanted: string, start: number): number {
   let quoted = false
-  for (let i = 0; i < value.length; i++) {
+  for (let i = start; i < value.length; i++) {
     if (value[i] === '\\' && quoted) i++
     else if (value[i] === '"') quoted = !quoted
-    else if (value[i] === '<' && !quoted) return [i, value.indexOf('>', i)]
+    else if (value[i] === wanted && !quoted) return i
   }
-  return null
+  return -1
+}
+
+/** Offsets of the first `<` outside quotes and of its `>`; null where there is no `<`, -1 as end where no `>`. */
+function enclosed(value: string): readonly [open: number, close: number] | null {
+  const open = findUnquoted(value, '<', 0)
+  return open < 0 ? null : [open, findUnquoted(value, '>', open + 1)]
 }
 
 /** parse_nameaddr (parser/parse_nameaddr.c): looser than the grammar of From and To. */

@@ -13,7 +13,7 @@ interface Param {
 const isBlank = (char: string | undefined): boolean =>
   char === ' ' || char === '\t' || char === '\r' || char === '\n'
 
-/** Reads the list up to its end or a comma; null on a syntax error. */
+/** Reads the list up to its end, or a `,` or `>` behind a parameter; null on a syntax error. */
 function parseParams(text: string): Param[] | null {
   const params: Param[] = []
   let i = 0
@@ -41,14 +41,14 @@ function parseParams(text: string): Param[] | null {
         if (close < 0) return null
         value = text.slice(i + 1, close)
         i = close + 1
-      } else {
+      } else if (i < text.length) {
         value = word(';,')
         if (value === '') return null
       }
       skip()
     }
     params.push({ name, value })
-    if (i >= text.length || text[i] === ',') return params
+    if (i >= text.length || text[i] === ',' || text[i] === '>') return params
     if (text[i] !== ';') return null
     i++
   }

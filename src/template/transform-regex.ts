@@ -3,10 +3,14 @@
  * @module
  */
 import { RE2JS, RE2JSException } from 're2js'
+import { rewritePosix } from './posix-regex.ts'
 import type { Transform, Transformation } from './transform.ts'
 
-/** Longest input that Kamailio substitutes in, bytes. */
-const MAX_INPUT = 8191
+/** Longest text that Kamailio substitutes in, and longest it makes, bytes (TR_TXT_BUF_SIZE). */
+const MAX_TEXT = 8191
+
+/** Longest replacement of one match, bytes (REPLACE_BUFFER_SIZE, re.c). */
+const MAX_REPLACEMENT = 1022
 
 /** `/a/b/g` apart; the first character is the delimiter, `\` before it keeps it. */
 function splitSubst(text: string): readonly [expression: string, replacement: string, flags: string] | null {
@@ -16,8 +20,8 @@ function splitSubst(text: string): readonly [expression: string, replacement: st
   let piece = ''
   for (let i = 1; i < text.length; i++) {
     if (text[i] === '\\' && i + 1 < text.length) {
-      i++
-      piece += text[i] === delimiter ? delimiter : `\\${text[i]}`
+      // The delimiter keeps its backslash too: `|\||-|` looks for a bar.
+      piece += `\\${text[++i]}`
     } else if (text[i] === delimiter) {
       pieces.push(piece)
       piece = ''
@@ -45,12 +49,14 @@ const subst: Transformation = (parameters) => {
   const [expression, replacement, flags] = pieces
   if (/[^gis]/.test(flags))
     return { fault: `unknown flag in ${JSON.stringify(flags)}; the flags are g, i and s` }
+  const rewritten = rewritePosix(expression, flags.includes('s') ? 'matches' : 'stops')
+  if (!rewritten.ok) return { fault: rewritten.fault }
   let regex: RE2JS
   try {
     // Kamailio compiles POSIX extended with REG_NEWLINE unless `s` is given: ^ and $ match at lines, . stops at them.
     const multiline = flags.includes('s') ? RE2JS.DOTALL : RE2JS.MULTILINE
     regex = RE2JS.compile(
-      expression,
+      rewritten.expression,
       multiline | (flags.includes('i') ? RE2JS.CASE_INSENSITIVE : 0) | RE2JS.LONGEST_MATCH,
     )
   } catch (error) {
@@ -66,17 +72,23 @@ const subst: Transformation = (parameters) => {
 
 function substitute(regex: RE2JS, parts: readonly (string | number)[], which: 'all' | 'first'): Transform {
   return (value) => {
-    if (value === '' || value.length > MAX_INPUT) return null
+    if (value === '' || value.length > MAX_TEXT) return null
     const matcher = regex.matcher(value)
     let result = ''
     let copied = 0
     while (matcher.find()) {
       result += value.slice(copied, matcher.start())
-      for (const part of parts) result += typeof part === 'number' ? (matcher.group(part) ?? '') : part
+      // An empty match is an error there (subst_run, re.c).
+      if (matcher.end() === matcher.start()) return null
+      let replacement = ''
+      for (const part of parts) replacement += typeof part === 'number' ? (matcher.group(part) ?? '') : part
+      if (replacement.length > MAX_REPLACEMENT) return null
+      result += replacement
       copied = matcher.end()
       if (which === 'first') break
     }
-    return result + value.slice(copied)
+    result += value.slice(copied)
+    return result.length > MAX_TEXT ? null : result
   }
 }
 

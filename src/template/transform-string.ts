@@ -3,6 +3,7 @@
  * @module
  */
 import { createHash } from 'node:crypto'
+import { trimBoth, trimLeft, trimRight } from './blanks.ts'
 import { bare, wholeNumber, withNumber, withText, type Transform, type Transformation } from './transform.ts'
 
 const hash =
@@ -55,12 +56,11 @@ const replace: Transformation = (parameters) => {
   return (value) => value.split(from).join(to)
 }
 
-/** The text itself where it is an integer of 32 bits. */
+/** The text itself where it is an integer of 32 bits; a sign alone counts as 0, and nothing too. */
 const int: Transform = (value) => {
-  if (value === '') return ''
-  if (!/^[+-]?\d+$/.test(value)) return null
+  if (!/^[+-]?\d*$/.test(value)) return null
   const number = Number(value)
-  return number >= -0x80000000 && number <= 0x7fffffff ? value : null
+  return number < -0x80000000 || number > 0x7fffffff ? null : value
 }
 
 const unquote: Transform = (value) => {
@@ -79,7 +79,7 @@ const unescapeCommon: Transform = (value) =>
 /** escape_user: what a SIP user part cannot hold becomes %xx; anything outside printable ASCII is an error. */
 const escapeUser: Transform = (value) => {
   if (/[^\x20-\x7e]/.test(value)) return null
-  return value.replace(/[^A-Za-z0-9\-_.!~*'()&=+$,;?/]/g, (char) => `%${hexByte(char)}`)
+  return value.replace(/[^A-Za-z0-9\-_.!~*'()&=+$,;?]/g, (char) => `%${hexByte(char)}`)
 }
 
 /** unescape_user: %xx to its character, which must be printable ASCII. */
@@ -130,9 +130,9 @@ export const stringTransformations: ReadonlyMap<string, Transformation> = new Ma
   ['s.count', withText((text) => (value) => String(value.split(text[0]!).length - 1))],
   ['s.rm', withText((text) => (value) => value.split(text).join(''))],
   ['s.rmws', bare((value) => value.replace(/[ \t\r\n]/g, ''))],
-  ['s.trim', bare((value) => value.replace(/^[ \t\r\n]+/, '').replace(/[ \t\r\n]+$/, ''))],
-  ['s.ltrim', bare((value) => value.replace(/^[ \t\r\n]+/, ''))],
-  ['s.rtrim', bare((value) => value.replace(/[ \t\r\n]+$/, ''))],
+  ['s.trim', bare(trimBoth)],
+  ['s.ltrim', bare(trimLeft)],
+  ['s.rtrim', bare(trimRight)],
   ['s.unquote', bare(unquote)],
   ['s.numeric', bare((value) => value.replace(/[^0-9]/g, ''))],
   ['s.replace', replace],

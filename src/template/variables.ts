@@ -2,13 +2,14 @@
  * The pseudo-variables: what each reads from a message and its context (Kamailio pv module, version 5.6).
  * @module
  */
-import { spells } from '../message/chars.ts'
+import { COMMA, spells } from '../message/chars.ts'
 import { headerSelector, isHeaderName, type HeaderSelector } from '../message/header-names.ts'
 import { parseNameAddr, type NameAddr } from '../message/name-addr.ts'
 import type { MessageContext } from '../message/types.ts'
 import { findParam, parseUri, type Uri } from '../message/uri.ts'
 import type { MessageView } from '../message/view.ts'
 import { addressInUri, addressText } from './address.ts'
+import { trimBoth } from './blanks.ts'
 import { digestField } from './digest-field.ts'
 
 /** A piece of the message's bytes; reused from call to call, so that a hot path allocates nothing. */
@@ -129,7 +130,7 @@ export function splitList(value: string): string[] {
   for (let i = 0; i <= value.length; i++) {
     const char = value[i]
     if (i === value.length || (char === ',' && !quoted && !enclosed)) {
-      entries.push(value.slice(start, i).trim())
+      entries.push(trimBoth(value.slice(start, i)))
       start = i + 1
     } else if (char === '\\' && quoted) i++
     else if (char === '"') quoted = !quoted
@@ -230,11 +231,13 @@ function listEntries(view: MessageView, selector: HeaderSelector): NameAddr[] | 
   for (const row of rowsOf(view, selector)) {
     let at = view.valueStart(row)
     const end = view.valueEnd(row)
-    while (at < end) {
+    let more = true
+    while (more) {
       const entry = parseNameAddr(view.bytes, at, end, 'list')
       if (entry === null) return null
       entries.push(entry)
       at = entry.end + 1
+      more = at <= end && view.bytes[entry.end] === COMMA
     }
   }
   return entries
@@ -268,7 +271,8 @@ const ru = span((view, out) => {
 const ruPort = text((view) => {
   const uri = view.uri
   if (uri === null) return null
-  if (uri.port !== 0) return view.text(uri.portStart, uri.portEnd)
+  // A colon without a number behind it is a port too, an empty one.
+  if (uri.portStart > uri.hostEnd) return view.text(uri.portStart, uri.portEnd)
   const transport = findParam(view.bytes, uri.paramsStart, uri.paramsEnd, 'transport')
   return transport !== null && spells(view.bytes, transport[0], transport[1], 'tls') ? '5061' : '5060'
 })
