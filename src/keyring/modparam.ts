@@ -10,8 +10,9 @@ import { createKeyring, foldGroup, groupProblems, type Keyring } from './keyring
 import { endOf, isUsable, startOf } from './state.ts'
 
 /**
- * Reads key lines: whole `modparam(…)` statements, or bare `id=…;name=…;value=…;expires=…` lines. Comments, `#!` and
- * `!!` lines, `loadmodule` and parameters of other modules are skipped; conditions (`#!ifdef`) are not evaluated.
+ * Reads key lines: whole `modparam(…)` statements, also out of a complete kamailio.cfg, or bare
+ * `id=…;name=…;value=…;expires=…` lines. Comments, `#!` and `!!` lines, `loadmodule`, parameters of other modules and
+ * routes are skipped; conditions (`#!ifdef`) are not evaluated.
  *
  * As in Kamailio, the last added key of a group signs and the first of a repeated attribute counts. Groups that differ
  * only in case are one, under its first spelling. `expires` counts seconds from `loadedAt`, when Kamailio read the lines.
@@ -123,6 +124,8 @@ const COMMA = /\s*,\s*/y
 const INTEGER = /-?\d+/y
 const CLOSE = /\s*\)[ \t]*;?[ \t]*/y
 const LINE = /[^\n]*/y
+const STATEMENT = /^[ \t]*modparam\s*\(/m
+const KEY_LINE = /^\s*(?:id|name|value|expires)\s*=/i
 
 /** The parameter string of each key line, in order. */
 function* readStatements(text: string): Generator<{ line: number; result: Result<string> }> {
@@ -164,6 +167,8 @@ function* readStatements(text: string): Generator<{ line: number; result: Result
     return { ok: false, message: `auth_xkeys has no such parameter${near ? `: did you mean ${near}?` : ''}` }
   }
 
+  // In a whole kamailio.cfg the rest, routes and all, is none of ours; among bare lines it is a slip.
+  const isConfiguration = STATEMENT.test(text)
   while (at < text.length) {
     if (take(SKIPPED) !== undefined) continue
     const isModparam = take(MODPARAM) !== undefined
@@ -175,7 +180,7 @@ function* readStatements(text: string): Generator<{ line: number; result: Result
       continue
     }
     const bare = take(LINE)!.replace(/\r$/, '')
-    if (bare.trim() === '') continue
+    if (bare.trim() === '' || (isConfiguration && !KEY_LINE.test(bare))) continue
     yield { line: start, result: bare.includes('=') ? { ok: true, value: bare } : NOT_A_KEY_LINE }
   }
 }
