@@ -18,18 +18,33 @@ const questions = asked.length > 0 ? asked : QUESTIONS
 if (!existsSync(`${here}compare/node_modules`)) {
   spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: `${here}compare`, stdio: 'inherit' })
 }
-const git = (/** @type {string[]} */ ...words) => execFileSync('git', words, { cwd: here, encoding: 'utf8' }).trim()
-const commit = git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--', '../src') === '' ? '' : '+changes')
-const machine = { cpu: cpus()[0]?.model, cores: cpus().length, memory: `${Math.round(totalmem() / 2 ** 30)} GiB`, node: process.version, openssl: process.versions.openssl }
+const git = (/** @type {string[]} */ ...words) =>
+  execFileSync('git', words, { cwd: here, encoding: 'utf8' }).trim()
+const commit =
+  git('rev-parse', '--short', 'HEAD') +
+  (git('status', '--porcelain', '--', '../src') === '' ? '' : '+changes')
+const machine = {
+  cpu: cpus()[0]?.model,
+  cores: cpus().length,
+  memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
+  node: process.version,
+  openssl: process.versions.openssl,
+}
 
 for (const question of questions) {
   const rounds = []
   for (let round = 0; round < ROUNDS; round++) {
-    const { stdout, status } = spawnSync(process.execPath, [`${here}${question}.mjs`], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+    const { stdout, status } = spawnSync(process.execPath, [`${here}${question}.mjs`], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     if (status !== 0) throw new Error(`${question} failed`)
     rounds.push(JSON.parse(stdout))
     process.stderr.write(`${question}: round ${round + 1} of ${ROUNDS}\n`)
   }
-  writeFileSync(`${here}results/${question}.json`, `${JSON.stringify({ question, commit, date: new Date().toISOString(), machine, rounds })}\n`)
+  writeFileSync(
+    `${here}results/${question}.json`,
+    `${JSON.stringify({ question, commit, date: new Date().toISOString(), machine, rounds })}\n`,
+  )
 }
 process.stdout.write(writeTable())

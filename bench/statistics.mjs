@@ -3,7 +3,7 @@
 
 /** The value below which a share of the numbers lies. @param {readonly number[]} numbers @param {number} share */
 export function quantile(numbers, share) {
-  const sorted = [...numbers].sort((a, b) => a - b)
+  const sorted = numbers.toSorted((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN
 }
 

@@ -12,7 +12,8 @@ function table({ question, commit, date, machine, rounds }) {
   /** @type {Map<string, number[]>} */
   const blocks = new Map()
   for (const { nanoseconds } of rounds) {
-    for (const [name, values] of Object.entries(nanoseconds)) blocks.set(name, [...(blocks.get(name) ?? []), ...values])
+    for (const [name, values] of Object.entries(nanoseconds))
+      blocks.set(name, [...(blocks.get(name) ?? []), ...values])
   }
   const [[, ours] = ['', []]] = blocks
   const lines = [
@@ -27,7 +28,10 @@ function table({ question, commit, date, machine, rounds }) {
   for (const [name, values] of blocks) {
     const factor = ratios(values, ours)
     const spread = `${Math.round(quantile(values, 0.1))}–${Math.round(quantile(values, 0.9))}`
-    const times = values === ours ? '1' : `${median(factor).toFixed(2)} (${quantile(factor, 0.1).toFixed(2)}–${quantile(factor, 0.9).toFixed(2)})`
+    const times =
+      values === ours
+        ? '1'
+        : `${median(factor).toFixed(2)} (${quantile(factor, 0.1).toFixed(2)}–${quantile(factor, 0.9).toFixed(2)})`
     lines.push(`| \`${name}\` | ${Math.round(median(values))} | ${spread} | ${times} |`)
   }
   return `${lines.join('\n')}\n`
@@ -36,7 +40,9 @@ function table({ question, commit, date, machine, rounds }) {
 /** Writes the tables and returns them. */
 export function writeTable() {
   const results = readdirSync(`${here}results`).filter((file) => file.endsWith('.json'))
-  const tables = results.map((file) => table(JSON.parse(readFileSync(`${here}results/${file}`, 'utf8')))).join('\n')
+  const tables = results
+    .map((file) => table(JSON.parse(readFileSync(`${here}results/${file}`, 'utf8'))))
+    .join('\n')
   const path = `${here}README.md`
   const before = existsSync(path) ? readFileSync(path, 'utf8').split(START)[0] : ''
   writeFileSync(path, `${before}${START}\n\n${tables}`)

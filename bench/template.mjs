@@ -19,7 +19,7 @@ report(
     Object.fromEntries(
       TEMPLATES.map((source) => {
         const template = compileTemplate(source)
-        return [source, (/** @type {number} */ i) => template.expand(/** @type {any} */ (contexts[i % VARIANTS]))]
+        return [source, (/** @type {number} */ i) => template.expand(contexts[i % VARIANTS])]
       }),
     ),
   ),

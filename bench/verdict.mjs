@@ -1,12 +1,20 @@
 // @ts-check
 /** From the raw INVITE to the verdict, counters on, beside what `sip` takes to parse it alone. */
 import { createRequire } from 'node:module'
-import { createSigner, createVerifier, defineAgreement, editHeaders, parseKeyring, parseMessage } from 'auth-xkeys'
+import {
+  createSigner,
+  createVerifier,
+  defineAgreement,
+  editHeaders,
+  parseKeyring,
+  parseMessage,
+} from 'auth-xkeys'
 import { LOCAL, SOURCE, VARIANTS, invite } from './messages.mjs'
 import { measure, report } from './measure.mjs'
 
 const sip = createRequire(import.meta.url)('sip')
-const key = (/** @type {number} */ i) => `[[groups.g.keys]]\nname = "k${i}"\nvalue = "xks_bench-${String(i).padStart(4, '0')}-0123456789abcdefghijklmnop"\n`
+const key = (/** @type {number} */ i) =>
+  `[[groups.g.keys]]\nname = "k${i}"\nvalue = "xks_bench-${String(i).padStart(4, '0')}-0123456789abcdefghijklmnop"\n`
 const keyring = (/** @type {number} */ count) =>
   parseKeyring(Array.from({ length: count }, (_, i) => key(i)).join('\n'), { maxKeysPerGroup: count })
 
@@ -33,7 +41,7 @@ const counters = { accepted: 0, refused: 0, keys: new Map([['k0', { value: 0 }]]
 function verdictWith(count) {
   const verifier = createVerifier({ agreement, keyring: keyring(count) })
   return (/** @type {number} */ i) => {
-    const parsed = parseMessage(/** @type {Buffer} */ (pool[i % VARIANTS]))
+    const parsed = parseMessage(pool[i % VARIANTS])
     if (!parsed.ok) throw new Error(parsed.reason)
     const { message } = parsed
     const result = verifier.verify({ message, transport: 'udp', source: SOURCE, local: LOCAL })

@@ -19,7 +19,10 @@ const program = new Command('xkeys')
   .description('Shared-key authentication between SIP systems.')
   .version(VERSION)
   .configureHelp({ sortSubcommands: false })
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'xkeys: ')) })
+  .configureOutput({
+    // One error, one line: commander puts "(Did you mean …?)" on a second one.
+    outputError: (text, write) => write(text.replace(/^error: /, 'xkeys: ').replace(/\n(?=\()/g, ' ')),
+  })
   .exitOverride()
 addTemplateCommand(program)
 addSignCommand(program)

@@ -3,7 +3,8 @@
  * @module
  */
 import type { Command } from 'commander'
-import { loadConfig, startService } from '../edge/service.ts'
+import { notifySystemd } from '../edge/notify.ts'
+import { loadConfig, startService, type Service } from '../edge/service.ts'
 import { VERSION } from '../version.ts'
 
 /** Adds the command. */
@@ -12,15 +13,29 @@ export function addRunCommand(program: Command): void {
     .command('run')
     .summary('run the edge')
     .description(
-      'Runs the edge in the foreground until SIGINT or SIGTERM. Logs JSON lines to standard output.',
+      'Runs the edge in the foreground until SIGINT or SIGTERM, drains, and ends; a second signal ends it at once. Logs JSON lines to standard output.',
     )
     .requiredOption('--config <edge.toml>', 'the configuration')
     .addHelpText('after', '\nExample:\n  xkeys run --config edge.toml')
     .action(async ({ config }: { config: string }) => {
       const loaded = loadConfig(config, process.env, new Date())
+      // Before the start: whoever reads "started" may already want it to stop.
+      const asked = new Promise<void>((resolve) => {
+        process.once('SIGINT', () => resolve())
+        process.once('SIGTERM', () => resolve())
+      })
       const service = await startService({ loaded, version: VERSION })
-      const stop = (): void => void service.stop()
-      process.once('SIGINT', stop)
-      process.once('SIGTERM', stop)
+      void tellSystemd(service)
+      await asked
+      void notifySystemd('stopping', process.env)
+      process.once('SIGINT', () => void service.stop())
+      process.once('SIGTERM', () => void service.stop())
+      await service.stop()
     })
+}
+
+async function tellSystemd({ log }: Service): Promise<void> {
+  if ((await notifySystemd('ready', process.env)) === 'failed') {
+    log.warn({ event: 'notify-failed' }, 'systemd could not be told: is systemd-notify installed?')
+  }
 }

@@ -11,13 +11,13 @@ import type { MessageView } from '../message/view.ts'
 /** RFC 3261 §8.1.1.7, and a mark of our own. */
 const PREFIX = 'z9hG4bKxk-'
 
-/** Makes branches; `secret` keeps others from guessing them. */
+/** Makes branches; `secret` keeps others from guessing them, or from putting another trunk's name on one. */
 export function createBranches(secret: string): (view: MessageView, via: Via, trunk: string) => string {
   return (view, via, trunk) => {
     const sentBy = view.text(via.hostStart, via.sentByEnd)
     // A sender of RFC 2543 has no branch that counts: what names its transaction does instead.
     const branch = via.branchStart >= 0 ? view.text(via.branchStart, via.branchEnd) : legacyTransaction(view)
-    return `${PREFIX}${hash('sha256', `${secret}\0${sentBy}\0${branch}`, 'hex').slice(0, 20)}-${trunk}`
+    return `${PREFIX}${hash('sha256', `${secret}\0${trunk}\0${sentBy}\0${branch}`, 'hex').slice(0, 20)}-${trunk}`
   }
 }
 

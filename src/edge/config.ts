@@ -2,12 +2,14 @@
  * The edge's configuration: `edge.toml`, validated as a whole.
  * @module
  */
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { ConfigError, nearest, type Issue } from '../errors.ts'
 import { parseToml, formatPath, type TomlPath } from '../toml.ts'
 import { createAddressMatcher, parseSource, type SourceRange } from '../pipeline/source.ts'
 import { defineAgreement, type Agreement, type AgreementInput } from '../xkeys/agreement.ts'
 import type { Endpoint } from '../message/types.ts'
+import { readSettings, type KnownSettings, type Report } from './settings.ts'
 
 /** A neighbouring SIP system. */
 export interface TrunkConfig {
@@ -16,6 +18,8 @@ export interface TrunkConfig {
   readonly target: Endpoint
   readonly agreement: Agreement
   readonly domains: readonly string[]
+  /** A CANCEL, or the ACK of a failure, without a token: passed where it matches an accepted INVITE, or refused. */
+  readonly unsigned: 'match' | 'refuse'
 }
 
 /** Everything the edge needs to know, but the keyring's content. */
@@ -28,7 +32,13 @@ export interface EdgeConfig {
   readonly trunks: readonly TrunkConfig[]
   readonly metrics: Endpoint | undefined
   readonly log: { readonly level: string }
-  readonly limits: { readonly receiveBuffer: number; readonly drainTimeout: number }
+  readonly limits: {
+    readonly receiveBuffer: number
+    /** Seconds. */
+    readonly drainTimeout: number
+    readonly refusalsPerSecond: number
+    readonly invites: number
+  }
 }
 
 const sides = z.union([z.string(), z.strictObject({ sender: z.string(), receiver: z.string() })])
@@ -59,6 +69,7 @@ const schema = z.strictObject({
       target: z.string(),
       agreement: z.string(),
       domains: z.array(z.string().min(1)).optional(),
+      unsigned: z.enum(['match', 'refuse']).default('match'),
     }),
   ),
   metrics: z.strictObject({ listen: z.string() }).optional(),
@@ -75,20 +86,23 @@ const schema = z.strictObject({
         .max(1 << 30)
         .default(4 << 20),
       drain_timeout: z.number().min(0).max(3600).default(5),
+      refusals_per_second: z.int().min(1).max(100_000).default(50),
+      invites: z.int().min(1).max(1_000_000).default(20_000),
     })
     .prefault({}),
 })
 
 /** Shape of the file, by table, for naming the nearest known key. */
-const KNOWN: Readonly<Record<string, readonly string[]>> = {
+const KNOWN: KnownSettings = {
   '': Object.keys(schema.shape),
   listen: ['trunk', 'upstream'],
   upstream: ['target', 'sources'],
   agreements: Object.keys(agreementSchema.shape),
-  trunks: ['sources', 'target', 'agreement', 'domains'],
+  'agreements.*': ['sender', 'receiver'],
+  trunks: ['sources', 'target', 'agreement', 'domains', 'unsigned'],
   metrics: ['listen'],
   log: ['level'],
-  limits: ['receive_buffer', 'drain_timeout'],
+  limits: ['receive_buffer', 'drain_timeout', 'refusals_per_second', 'invites'],
 }
 
 /**
@@ -103,12 +117,13 @@ export function parseEdgeConfig(text: string): EdgeConfig {
     const line = toml.lineOf(path)
     issues.push({ path: formatPath(path), message, ...(line !== undefined && { line }) })
   }
-  const parsed = schema.safeParse(toml.value)
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues) explain(issue, report)
-    throw new ConfigError('ERR_CONFIG_INVALID', issues)
+  const fail = (): never => {
+    throw new ConfigError(
+      'ERR_CONFIG_INVALID',
+      issues.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0)),
+    )
   }
-  const raw = parsed.data
+  const raw = readSettings(schema, toml.value, KNOWN, report) ?? fail()
   const endpoint = (path: TomlPath, value: string): Endpoint => {
     const found = parseEndpoint(value)
     if (typeof found !== 'string') return found
@@ -130,7 +145,13 @@ export function parseEdgeConfig(text: string): EdgeConfig {
   if (raw.listen.trunk === raw.listen.upstream && listen.trunk.port !== 0) {
     report(['listen', 'upstream'], 'it is the same as listen.trunk; each side needs a socket of its own')
   }
-  const target = endpoint(['upstream', 'target'], raw.upstream.target)
+  /** Port 0, any free one, is for listening. */
+  const targetEndpoint = (path: TomlPath, value: string): Endpoint => {
+    const found = endpoint(path, value)
+    if (found.port === 0 && found.address !== '') report(path, 'nothing can be sent to port 0')
+    return found
+  }
+  const target = targetEndpoint(['upstream', 'target'], raw.upstream.target)
   const agreements = new Map<string, Agreement>()
   for (const [name, input] of Object.entries(raw.agreements)) {
     const agreement = readAgreement(name, input, report)
@@ -139,14 +160,16 @@ export function parseEdgeConfig(text: string): EdgeConfig {
   const trunks = Object.entries(raw.trunks).flatMap(([name, trunk]): TrunkConfig[] => {
     const path = ['trunks', name]
     const sources = ranges([...path, 'sources'], trunk.sources)
-    const to = endpoint([...path, 'target'], trunk.target)
+    const to = targetEndpoint([...path, 'target'], trunk.target)
     const agreement = agreements.get(trunk.agreement)
     if (agreement === undefined && !(trunk.agreement in raw.agreements)) {
       const hint = nearest(trunk.agreement, Object.keys(raw.agreements))
       const message = `there is no agreement ${JSON.stringify(trunk.agreement)}`
       report([...path, 'agreement'], hint === undefined ? message : `${message}; did you mean ${hint}?`)
     }
-    return agreement ? [{ name, sources, target: to, agreement, domains: trunk.domains ?? [] }] : []
+    return agreement
+      ? [{ name, sources, target: to, agreement, domains: trunk.domains ?? [], unsigned: trunk.unsigned }]
+      : []
   })
   if (Object.keys(raw.trunks).length === 0) report(['trunks'], 'there is no trunk')
   checkOverlap(trunks, report)
@@ -155,7 +178,7 @@ export function parseEdgeConfig(text: string): EdgeConfig {
     target,
     sources: ranges(['upstream', 'sources'], raw.upstream.sources ?? [addressOf(raw.upstream.target)]),
   }
-  if (issues.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', issues)
+  if (issues.length > 0) fail()
   return {
     keyring: raw.keyring,
     strictKeys: raw.strict_keys,
@@ -164,7 +187,12 @@ export function parseEdgeConfig(text: string): EdgeConfig {
     trunks,
     metrics,
     log: raw.log,
-    limits: { receiveBuffer: raw.limits.receive_buffer, drainTimeout: raw.limits.drain_timeout },
+    limits: {
+      receiveBuffer: raw.limits.receive_buffer,
+      drainTimeout: raw.limits.drain_timeout,
+      refusalsPerSecond: raw.limits.refusals_per_second,
+      invites: raw.limits.invites,
+    },
   }
 }
 
@@ -173,8 +201,7 @@ export function parseEndpoint(text: string): Endpoint | string {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)
   const address = match?.[1] ?? match?.[2] ?? ''
   const port = Number(match?.[3])
-  const range = match === null ? 'no match' : parseSource(match[1] === undefined ? address : `[${address}]`)
-  if (typeof range === 'string') {
+  if (isIP(address) !== (match?.[1] === undefined ? 4 : 6)) {
     return `${JSON.stringify(text)} is not address:port with an IP address, as in 192.0.2.1:5060 or [2001:db8::1]:5060`
   }
   if (/^[0.:]+$/.test(address)) return 'it must be a concrete address: it goes into Via and into templates'
@@ -186,8 +213,6 @@ function addressOf(target: string): string {
   const found = parseEndpoint(target)
   return typeof found === 'string' ? '127.0.0.1' : found.address
 }
-
-type Report = (path: TomlPath, message: string) => void
 
 const SETTING_NAMES: Readonly<Record<string, string>> = {
   whenMissing: 'when_missing',
@@ -234,19 +259,4 @@ function checkOverlap(trunks: readonly TrunkConfig[], report: Report): void {
 
 function isSameRange(a: SourceRange, b: SourceRange): boolean {
   return a.prefix === b.prefix && a.port === b.port && createAddressMatcher(a)(b.address)
-}
-
-function explain(issue: z.core.$ZodIssue, report: Report): void {
-  const path = issue.path.map((key) => (typeof key === 'symbol' ? String(key) : key))
-  if (issue.code === 'unrecognized_keys') {
-    const table = path[0] === 'agreements' || path[0] === 'trunks' ? path[0] : path.join('.')
-    for (const key of issue.keys) {
-      const hint = nearest(key, KNOWN[table] ?? [])
-      report([...path, key], `unknown setting${hint === undefined ? '' : `; did you mean ${hint}?`}`)
-    }
-  } else if (issue.code === 'invalid_type' && issue.input === undefined) {
-    report(path, 'it is missing')
-  } else {
-    report(path, issue.message)
-  }
 }

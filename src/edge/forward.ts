@@ -2,6 +2,7 @@
  * What a stateless proxy does to the bytes of a request and of a response (RFC 3261 §16.6, §16.7, §16.11, §18.2).
  * @module
  */
+import { isBlank, isDigit } from '../message/chars.ts'
 import { headerSelector } from '../message/header-names.ts'
 import { splice, type Cut } from '../message/splice.ts'
 import { stampVia } from '../message/stamp.ts'
@@ -9,7 +10,7 @@ import type { Endpoint } from '../message/types.ts'
 import { parseVia, type Via } from '../message/via.ts'
 import type { MessageView } from '../message/view.ts'
 import { isIP } from 'node:net'
-import { hostPort, recordRoute, type OwnRoutes } from './route-set.ts'
+import type { OwnRoutes } from './route-set.ts'
 
 const VIA = headerSelector('Via')
 const MAX_FORWARDS = headerSelector('Max-Forwards')
@@ -17,11 +18,10 @@ const MAX_FORWARDS = headerSelector('Max-Forwards')
 /** How a request goes on. */
 export interface RequestHop {
   readonly source: Endpoint
-  /** The socket it arrived on, the socket it leaves from. */
-  readonly back: Endpoint
-  readonly out: Endpoint
-  readonly branch: string
-  readonly trunk: string
+  /** Our lines above its top Via: our Via, and Record-Route where it creates a dialog. */
+  readonly lines: string
+  /** Hops left before this one. */
+  readonly hops: number | 'none'
   readonly routes: OwnRoutes
   /** Headers to take out. */
   readonly remove: readonly string[]
@@ -31,27 +31,33 @@ export interface RequestHop {
 export function maxForwards(view: MessageView): number | 'none' | 'malformed' {
   const row = view.find(MAX_FORWARDS, 0)
   if (row < 0) return 'none'
-  const text = view.text(view.valueStart(row), view.valueEnd(row)).trimEnd()
-  return /^\d{1,3}$/.test(text) && Number(text) <= 255 ? Number(text) : 'malformed'
+  let hops = 0
+  let i = view.valueStart(row)
+  let end = view.valueEnd(row)
+  while (end > i && isBlank(view.bytes[end - 1])) end--
+  if (i === end) return 'malformed'
+  for (; i < end; i++) {
+    if (!isDigit(view.bytes[i])) return 'malformed'
+    hops = hops * 10 + view.bytes[i]! - 48
+    if (hops > 255) return 'malformed'
+  }
+  return hops
 }
 
 /** The bytes of a request as it leaves: its token and our routes gone, our Via and Record-Route on it, one hop less. */
 export function forwardRequest(view: MessageView, via: Via, hop: RequestHop): Buffer {
   const { layout, bytes } = view
-  const top = view.nameStart(layout.via)
-  const added = `Via: SIP/2.0/UDP ${hostPort(hop.out)};branch=${hop.branch}\r\n`
-  const hops = view.find(MAX_FORWARDS, 0)
-  const left = maxForwards(view)
-  const limit = hops < 0 ? 'Max-Forwards: 70\r\n' : ''
-  const cuts: Cut[] = [
-    { start: top, end: top, text: added + recordRoute(view.method, hop.out, hop.back, hop.trunk) + limit },
-    ...stampVia(bytes, via, hop.source),
-    ...hop.routes.cuts,
-    ...removeHeaders(view, hop.remove),
-  ]
-  if (typeof left === 'number') {
-    cuts.push({ start: view.valueStart(hops), end: view.valueEnd(hops), text: String(Math.max(0, left - 1)) })
+  // Above every header: a peer may have laid its Record-Route above its Via, and ours belongs in front of it.
+  const top = view.nameStart(0)
+  const limit = hop.hops === 'none' ? 'Max-Forwards: 70\r\n' : ''
+  const cuts: Cut[] = [{ start: top, end: top, text: hop.lines + limit }]
+  for (const cut of stampVia(bytes, via, hop.source)) cuts.push(cut)
+  for (const cut of hop.routes.cuts) cuts.push(cut)
+  if (hop.hops !== 'none') {
+    const row = view.find(MAX_FORWARDS, 0)
+    cuts.push({ start: view.valueStart(row), end: view.valueEnd(row), text: String(hop.hops - 1) })
   }
+  removeHeaders(view, hop.remove, cuts)
   return splice(bytes, layout.messageStart, layout.end, cuts)
 }
 
@@ -60,38 +66,45 @@ export function forwardResponse(view: MessageView, own: Via, remove: readonly st
   const { layout, bytes } = view
   const row = layout.via
   const end = view.valueEnd(row)
-  const cut =
+  const cuts: Cut[] = [
     own.end >= end
       ? { start: view.nameStart(row), end: end + 2, text: '' }
-      : { start: view.valueStart(row), end: own.end + 1, text: '' }
-  return splice(bytes, layout.messageStart, layout.end, [cut, ...removeHeaders(view, remove)])
+      : { start: view.valueStart(row), end: own.end + 1, text: '' },
+  ]
+  removeHeaders(view, remove, cuts)
+  return splice(bytes, layout.messageStart, layout.end, cuts)
+}
+
+/** The Via below our own; null where there is none, or none that can be parsed. */
+export function nextVia(view: MessageView, own: Via): Via | null {
+  const row = view.layout.via
+  const sameLine = own.end < view.valueEnd(row)
+  const next = sameLine ? row : view.find(VIA, row + 1)
+  if (next < 0) return null
+  return parseVia(view.bytes, sameLine ? own.end + 1 : view.valueStart(next), view.valueEnd(next))
 }
 
 /** Where a response goes once our Via is gone (RFC 3261 §18.2.2, RFC 3581 §4); undefined where nowhere. */
 export function responseTarget(view: MessageView, own: Via): Endpoint | undefined {
-  const row = view.layout.via
-  const sameLine = own.end < view.valueEnd(row)
-  const next = sameLine ? row : view.find(VIA, row + 1)
-  if (next < 0) return undefined
-  const via = parseVia(view.bytes, sameLine ? own.end + 1 : view.valueStart(next), view.valueEnd(next))
+  const via = nextVia(view, own)
   if (via === null) return undefined
   const received = via.receivedAt >= 0 ? view.text(via.receivedStart, via.receivedEnd) : ''
   const address = (received === '' ? view.text(via.hostStart, via.hostEnd) : received).replace(/^\[|\]$/g, '')
   if (isIP(address) === 0) return undefined
-  const rport = via.rportAt >= 0 ? Number(view.text(via.rportStart, via.rportEnd)) : 0
-  const port = rport || via.port || 5060
+  const rport = via.rportAt >= 0 ? view.text(via.rportStart, via.rportEnd) : ''
+  // Digits alone: `Number` would also take `5060.5`, and a socket throws on such a port.
+  if (!/^\d{0,5}$/.test(rport)) return undefined
+  const port = Number(rport) || via.port || 5060
   return port >= 1 && port <= 65535 ? { address, port } : undefined
 }
 
-function removeHeaders(view: MessageView, headers: readonly string[]): Cut[] {
-  return headers.flatMap((name) => {
+function removeHeaders(view: MessageView, headers: readonly string[], cuts: Cut[]): void {
+  for (const name of headers) {
     const selector = headerSelector(name)
-    const cuts: Cut[] = []
     for (let row = view.find(selector, 0); row >= 0; row = view.find(selector, row + 1)) {
       cuts.push({ start: view.nameStart(row), end: view.valueEnd(row) + 2, text: '' })
     }
-    return cuts
-  })
+  }
 }
 
 /** Lays one more header directly before the empty line. */

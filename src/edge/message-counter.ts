@@ -1,7 +1,8 @@
 /**
- * Counting SIP messages by method or class, without building labels per message.
+ * Counting SIP messages by method or class, without building labels per message; and what is none, or goes nowhere.
  * @module
  */
+import type { ParseFailure } from '../message/types.ts'
 import type { MessageView } from '../message/view.ts'
 import type { Cell } from '../metrics/counters.ts'
 import type { Metrics } from '../metrics/metrics.ts'
@@ -25,4 +26,33 @@ export function createMessageCounter(metrics: Metrics, direction: 'in' | 'out'):
       view.kind === 'response' ? byClass[Math.floor(view.layout.status / 100) - 1] : byMethod.get(view.method)
     ;(found ?? other).value++
   }
+}
+
+/** Why a message is dropped without an answer: the closed set of label `reason` of `xkeys_dropped_total`. */
+export const DROP_REASONS = ['source-unknown', 'via-malformed', 'via-not-ours', 'target-unknown'] as const
+
+/** Why a message was dropped. */
+export type DropReason = (typeof DROP_REASONS)[number]
+
+/** The closed set of label `kind` of `xkeys_sip_parse_errors_total`; `empty` is a keep-alive and no error. */
+const PARSE_ERRORS: Readonly<Record<Exclude<ParseFailure, 'empty'>, true>> = {
+  'start-line-malformed': true,
+  'version-unsupported': true,
+  'header-name-malformed': true,
+  'header-malformed': true,
+  'bare-cr': true,
+  'bare-lf': true,
+  nul: true,
+  'headers-unterminated': true,
+  'header-repeated': true,
+  'header-missing': true,
+  'cseq-malformed': true,
+  'content-length-malformed': true,
+  'content-length-exceeds': true,
+}
+
+/** Creates the series of drops and parse errors, at 0. */
+export function prepareDropCounters({ dropped, parseErrors }: Metrics): void {
+  for (const reason of DROP_REASONS) dropped.cell({ reason })
+  for (const kind of Object.keys(PARSE_ERRORS)) parseErrors.cell({ kind })
 }

@@ -23,9 +23,13 @@ export function hostPort({ address, port }: Endpoint): string {
   return `${addressInUri(address)}:${port}`
 }
 
-/** The Record-Route lines to add, nearest to the next hop first; empty where the request creates no dialog. */
-export function recordRoute(method: string, out: Endpoint, back: Endpoint, trunk: string): string {
-  if (!DIALOG_METHODS.has(method)) return ''
+/** Whether a request creates a dialog, so that we must stay on its path. */
+export function createsDialog(method: string): boolean {
+  return DIALOG_METHODS.has(method)
+}
+
+/** The Record-Route lines of a trunk's dialogs, nearest to the next hop first. */
+export function recordRoute(out: Endpoint, back: Endpoint, trunk: string): string {
   const line = (side: Endpoint): string =>
     `Record-Route: <sip:${hostPort(side)};lr;${TRUNK_PARAM}=${trunk}>\r\n`
   return line(out) + line(back)

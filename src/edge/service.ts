@@ -79,7 +79,10 @@ export interface Service {
   readonly admin: Admin | undefined
   readonly metrics: Metrics
   readonly log: Logger
-  /** Stops taking work, lets go of the sockets. Safe to call twice. */
+  /**
+   * Drains for `drain_timeout` (not ready, 503 to what begins something new, the rest goes on), then closes. Called
+   * again, it closes at once.
+   */
   stop(): Promise<void>
 }
 
@@ -97,6 +100,7 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
     ...(log.isLevelEnabled('debug') && { onDecision: (event) => log.debug(event) }),
   })
   let draining = false
+  metrics.observe({ draining: () => draining })
   let admin: Admin | undefined
   try {
     admin =
@@ -118,12 +122,30 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
     'edge started',
   )
   let stopped: Promise<void> | undefined
+  let endDrain: (() => void) | undefined
   const stop = async (): Promise<void> => {
     draining = true
-    log.info({ event: 'stopping' }, 'edge stopping')
+    const { drainTimeout } = config.limits
+    log.info({ event: 'draining', seconds: drainTimeout }, 'edge draining')
+    edge.drain()
+    await new Promise<void>((resolve) => {
+      endDrain = resolve
+      setTimeout(resolve, drainTimeout * 1000).unref()
+      if (drainTimeout === 0) resolve()
+    })
     await edge.close()
     await admin?.close()
     log.info({ event: 'stopped' }, 'edge stopped')
   }
-  return { edge, admin, metrics, log, stop: () => (stopped ??= stop()) }
+  return {
+    edge,
+    admin,
+    metrics,
+    log,
+    stop: () => {
+      // Asked again: whoever asks does not want to wait.
+      if (stopped !== undefined) endDrain?.()
+      return (stopped ??= stop())
+    },
+  }
 }

@@ -8,13 +8,15 @@ import type { Endpoint, MessageContext } from '../message/types.ts'
 import { viewOf, type MessageView } from '../message/view.ts'
 import type { Cell } from '../metrics/counters.ts'
 import type { Metrics } from '../metrics/metrics.ts'
+import { createInviteTable, type InviteTable } from '../pipeline/invite-table.ts'
 import { createPipeline } from '../pipeline/pipeline.ts'
-import { createAddressMatcher } from '../pipeline/source.ts'
+import { createAddressMatcher, matchRanges } from '../pipeline/source.ts'
 import type { Decision, Pipeline } from '../pipeline/stage.ts'
 import { verifyPeer } from '../pipeline/verify-peer.ts'
 import { createSigner, type SignResult } from '../xkeys/sign.ts'
 import { VERIFY_FAILURES, createVerifier } from '../xkeys/verify.ts'
 import type { TrunkConfig } from './config.ts'
+import type { EdgeEvent } from './event.ts'
 
 /** One trunk. */
 export interface Trunk {
@@ -22,14 +24,31 @@ export interface Trunk {
   readonly config: TrunkConfig
   readonly pipeline: Pipeline
   readonly remove: readonly string[]
+  /** Whether a message from there may be this trunk's. */
+  hasSource(source: Endpoint): boolean
   /** Counts one decision, once. */
   count(decision: Decision, message: MessageView): void
   /** Signs, and counts it. */
   sign(context: MessageContext): SignResult
+  /** INVITEs that came from it, for what belongs to them and carries no token. */
+  readonly invites: InviteTable
+  /** Remembers an accepted INVITE; where there is no room, tells. */
+  remember(invite: MessageView, source: Endpoint, target: Endpoint, now: number): void
+  /**
+   * Where a CANCEL, or the ACK of a failure, without a token goes, as its INVITE went; counted `skipped`. Undefined for
+   * everything else: that must be verified.
+   */
+  unsignedTarget(request: MessageView, source: Endpoint, now: number): Endpoint | undefined
 }
 
 /** Builds a trunk from its configuration. */
-export function createTrunk(config: TrunkConfig, keyring: KeyringSource, metrics: Metrics): Trunk {
+export function createTrunk(
+  config: TrunkConfig,
+  keyring: KeyringSource,
+  metrics: Metrics,
+  maxInvites: number,
+  emit: (event: EdgeEvent) => void,
+): Trunk {
   const { name, agreement } = config
   const { group } = agreement
   const verifier = createVerifier({ agreement, keyring })
@@ -58,13 +77,38 @@ export function createTrunk(config: TrunkConfig, keyring: KeyringSource, metrics
       keyCells.set(key, (cell = metrics.keyVerifications.cell({ group, key, peer: name })))
     return cell
   }
-  for (const key of keyring().keys(group)) keyCell(key.name)
+  const signature = (key: string, direction: string, outcome: string): Cell =>
+    metrics.signatures.cell({ group, key, direction, outcome })
+  for (const key of keyring().keys(group)) {
+    keyCell(key.name)
+    for (const direction of ['request', 'response']) signature(key.name, direction, 'ok')
+  }
+  for (const direction of ['request', 'response']) signature('', direction, 'error')
+
+  const invites = createInviteTable(maxInvites)
+  const tokenHeader = headerSelector(agreement.header)
 
   return {
     name,
     config,
+    invites,
+    remember(invite, source, target, now) {
+      if (config.unsigned === 'refuse') return
+      if (invites.remember(invite, source, target, now) === 'full') {
+        emit({ event: 'invites-full', side: 'trunk', peer: name })
+      }
+    },
+    unsignedTarget(request, source, now) {
+      if (config.unsigned === 'refuse' || request.kind === 'response') return undefined
+      const { method } = request
+      if ((method !== 'CANCEL' && method !== 'ACK') || request.find(tokenHeader, 0) >= 0) return undefined
+      const target = invites.match(request, source, now)
+      if (target !== undefined) outcomes.request.skipped.value++
+      return target
+    },
     pipeline: createPipeline([verifyPeer({ peer: name, verifier })]),
     remove: [agreement.header],
+    hasSource: matchRanges(config.sources),
     count(decision, { kind }) {
       if (decision.verdict !== 'accept') {
         outcomes[kind].reject.value++
@@ -79,8 +123,8 @@ export function createTrunk(config: TrunkConfig, keyring: KeyringSource, metrics
     sign(context) {
       const result = signer.sign(context)
       if (result.ok || result.reason !== 'direction-unsigned') {
-        const labels = { group, key: result.ok ? result.key.name : '', direction: context.message.kind }
-        metrics.signatures.cell({ ...labels, outcome: result.ok ? 'ok' : 'error' }).value++
+        const [key, outcome] = result.ok ? [result.key.name, 'ok'] : ['', 'error']
+        signature(key, context.message.kind, outcome).value++
       }
       return result
     },

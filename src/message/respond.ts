@@ -73,11 +73,19 @@ function valueOf(view: MessageView, row: number): string {
   return view.text(view.valueStart(row), view.valueEnd(row)).trimEnd()
 }
 
+/** Whether an ACK answers a refusal that `buildResponse` made with this secret: its To tag tells. */
+export function isAckOf(ack: MessageView, secret: string): boolean {
+  const to = ack.to
+  return to !== null && to.tagStart >= 0 && ack.text(to.tagStart, to.tagEnd) === toTag(ack, secret)
+}
+
+/** The same for a request and the ACK of its refusal: they share top branch, From, Call-ID and CSeq number. */
 function toTag(request: MessageView, secret: string): string {
   const { layout } = request
-  const hash = createHash('sha256').update(secret)
-  for (const row of [layout.via, layout.from, layout.callId, layout.cseq]) {
-    hash.update('\0').update(valueOf(request, row), 'latin1')
-  }
-  return hash.digest('hex').slice(0, 16)
+  const start = request.valueStart(layout.via)
+  const via = parseVia(request.bytes, start, request.valueEnd(layout.via))
+  const branch = via === null || via.branchStart < 0 ? '' : request.text(via.branchStart, via.branchEnd)
+  const number = request.text(request.valueStart(layout.cseq), layout.cseqNumberEnd)
+  const parts = [secret, branch, valueOf(request, layout.from), valueOf(request, layout.callId), number]
+  return createHash('sha256').update(parts.join('\0'), 'latin1').digest('hex').slice(0, 16)
 }

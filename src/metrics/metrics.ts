@@ -2,7 +2,7 @@
  * Every metric of the product: name, help, labels.
  * @module
  */
-import { Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import { createCells, type CellFamily } from './counters.ts'
 
 /** What the exporter says of one key; no secret, at most 8 hex digits of a fingerprint. */
@@ -42,6 +42,21 @@ export interface Metrics {
   readonly messages: CellFamily<'direction' | 'method_or_class' | 'transport'>
   readonly parseErrors: CellFamily<'kind'>
   readonly dropped: CellFamily<'reason'>
+  readonly suppressed: CellFamily<'side'>
+  readonly socketErrors: CellFamily<'side'>
+  /** Hands in what only the running edge knows. */
+  observe(readings: Partial<EdgeReadings>): void
+}
+
+/** What is read from the edge at each scrape, by side or by peer. */
+export interface EdgeReadings {
+  /** Datagrams that the kernel dropped since the sockets were opened. */
+  readonly drops: () => ReadonlyMap<string, number>
+  /** Bytes. */
+  readonly receiveBuffers: () => ReadonlyMap<string, number>
+  /** INVITEs remembered for their CANCEL and ACK. */
+  readonly invites: () => ReadonlyMap<string, number>
+  readonly draining: () => boolean
 }
 
 /** What `createMetrics` takes. */
@@ -65,7 +80,19 @@ export function createMetrics(options: MetricsOptions): Metrics {
   })
   build.set({ version: options.version }, 1)
   registerKeyring(registry, options.keyring)
+  let readings: Partial<EdgeReadings> = {}
+  registerReadings(registry, () => readings)
   return {
+    observe: (more) => {
+      readings = { ...readings, ...more }
+    },
+    suppressed: createCells(
+      registry,
+      'xkeys_refusals_suppressed_total',
+      'Answers not sent because one source provoked too many',
+      ['side'],
+    ),
+    socketErrors: createCells(registry, 'xkeys_socket_errors_total', 'Errors of the SIP sockets', ['side']),
     registry,
     verifications: createCells(registry, 'xkeys_verifications_total', 'Messages judged', [
       'peer',
@@ -100,6 +127,46 @@ export function createMetrics(options: MetricsOptions): Metrics {
     ]),
     dropped: createCells(registry, 'xkeys_dropped_total', 'Messages dropped without an answer', ['reason']),
   }
+}
+
+function registerReadings(registry: Registry, readings: () => Partial<EdgeReadings>): void {
+  const registers = [registry]
+  const drops = new Counter({
+    name: 'xkeys_udp_receive_drops_total',
+    help: 'Datagrams that the kernel dropped because a receive buffer was full',
+    labelNames: ['side'],
+    registers,
+    collect() {
+      drops.reset()
+      for (const [side, value] of readings().drops?.() ?? []) drops.inc({ side }, value)
+    },
+  })
+  const buffers = new Gauge({
+    name: 'xkeys_udp_receive_buffer_bytes',
+    help: 'Receive buffer that the kernel granted',
+    labelNames: ['side'],
+    registers,
+    collect() {
+      for (const [side, value] of readings().receiveBuffers?.() ?? []) buffers.set({ side }, value)
+    },
+  })
+  const invites = new Gauge({
+    name: 'xkeys_invites_remembered',
+    help: 'INVITEs remembered so that their CANCEL and ACK may come without a token',
+    labelNames: ['peer'],
+    registers,
+    collect() {
+      for (const [peer, value] of readings().invites?.() ?? []) invites.set({ peer }, value)
+    },
+  })
+  const draining = new Gauge({
+    name: 'xkeys_draining',
+    help: 'Whether the node takes no new work because it is about to end',
+    registers,
+    collect() {
+      draining.set(readings().draining?.() === true ? 1 : 0)
+    },
+  })
 }
 
 function registerKeyring(registry: Registry, facts: () => KeyringFacts): void {

@@ -36,9 +36,42 @@ export function parseSource(text: string): SourceRange | string {
 
 /** Whether `address` lies in the range, its port aside. */
 export function createAddressMatcher(range: SourceRange): (address: string) => boolean {
+  const network = ipv4Number(range.address)
+  if (network >= 0) {
+    // Shifts count modulo 32, so a prefix of 0 needs a mask of its own.
+    const mask = range.prefix === 0 ? 0 : (-1 << (32 - range.prefix)) >>> 0
+    const wanted = (network & mask) >>> 0
+    return (address) => {
+      // A dual-stack socket shows an IPv4 peer as ::ffff:a.b.c.d.
+      const number = ipv4Number(address.startsWith('::ffff:') ? address.slice(7) : address)
+      return number >= 0 && (number & mask) >>> 0 === wanted
+    }
+  }
   const list = new BlockList()
-  list.addSubnet(range.address, range.prefix, family(range.address))
-  return (address) => list.check(address, family(address))
+  list.addSubnet(range.address, range.prefix, 'ipv6')
+  return (address) => address.includes(':') && list.check(address, 'ipv6')
+}
+
+/** An IPv4 address as a number; -1 for any other text. Asked for every packet, where a BlockList costs ten times this. */
+function ipv4Number(address: string): number {
+  let number = 0
+  let byte = -1
+  let dots = 0
+  for (let i = 0; i < address.length; i++) {
+    const code = address.charCodeAt(i)
+    if (code === 46) {
+      if (byte < 0) return -1
+      number = number * 256 + byte
+      byte = -1
+      dots++
+    } else {
+      const digit = code - 48
+      if (digit < 0 || digit > 9) return -1
+      byte = (byte < 0 ? 0 : byte * 10) + digit
+      if (byte > 255) return -1
+    }
+  }
+  return dots === 3 && byte >= 0 ? number * 256 + byte : -1
 }
 
 /**
@@ -55,10 +88,6 @@ export function createSourceMatcher(sources: readonly string[]): (source: Endpoi
   }
   if (issues.length > 0) throw new ConfigError('ERR_PIPELINE_INVALID', issues)
   return matchRanges(ranges)
-}
-
-function family(address: string): 'ipv4' | 'ipv6' {
-  return address.includes(':') ? 'ipv6' : 'ipv4'
 }
 
 /** Whether a source lies in one of the ranges. */

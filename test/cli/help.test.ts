@@ -1,0 +1,142 @@
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { once } from 'node:events'
+import { folderWith } from '../support/folder.ts'
+import { splitCommand } from '../support/transcript.ts'
+import { repositoryFile, spawnXkeys, xkeys } from '../support/xkeys.ts'
+
+const COMMANDS = [
+  'template',
+  'sign',
+  'verify',
+  'key generate',
+  'keyring list',
+  'keyring import-kamailio',
+  'keyring export-kamailio',
+  'check',
+  'run',
+]
+
+async function askHelp(command: string): Promise<string> {
+  const { stdout, stderr, exit } = await xkeys([...command.split(' ').filter(Boolean), '--help'], {
+    cwd: '.',
+  })
+  expect([stderr, exit]).toEqual(['', 0])
+  return stdout
+}
+
+const helps = new Map<string, Promise<string>>()
+
+/** The help of a command, asked for once. */
+function helpOf(command: string): Promise<string> {
+  const help = helps.get(command) ?? askHelp(command)
+  helps.set(command, help)
+  return help
+}
+
+/** Names under `Commands:` of a help text. */
+const subcommands = (help: string): readonly string[] => {
+  const [, section = ''] = help.split('\nCommands:\n')
+  return section
+    .split('\n\n')[0]!
+    .split('\n')
+    .map((line) => /^ {2}([a-z-]+)/.exec(line)?.[1] ?? 'help')
+    .filter((name) => name !== 'help')
+}
+
+async function leaves(command: string): Promise<string[]> {
+  const children = subcommands(await helpOf(command))
+  if (children.length === 0) return [command]
+  const nested = await Promise.all(children.map((child) => leaves(`${command} ${child}`.trim())))
+  return nested.flat()
+}
+
+const MESSAGE = [
+  'INVITE sip:bob@biloxi.example SIP/2.0',
+  'Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK776',
+  'Max-Forwards: 70',
+  'From: <sip:alice@atlanta.example>;tag=19',
+  'To: <sip:bob@biloxi.example>',
+  'Call-ID: a84b4c76',
+  'CSeq: 1 INVITE',
+  '',
+  '',
+].join('\r\n')
+
+/** What the examples find: the repository's keyrings and example configuration, on free ports. */
+function workplace(): string {
+  const edge = repositoryFile('examples/demo/edge.toml')
+    .replace('../../keyrings', 'keyrings')
+    .replace(/:(?:15060|15062|19464)"/g, ':0"')
+    .replace('level = "warn"', 'level = "info"')
+  const kamailio =
+    'modparam("auth_xkeys", "xkey", "id=a;name=b;value=xks_pQ4vZr8sTn1wHk6yLb3xJd9fGm2cVa7eUoWiNqRtYuS")\n'
+  const folder = folderWith({ 'invite.sip': MESSAGE, 'edge.toml': edge, 'kamailio.cfg': kamailio })
+  cpSync(new URL('../../keyrings/', import.meta.url), join(folder, 'keyrings'), { recursive: true })
+  return folder
+}
+
+describe('help', () => {
+  it('names every command there is', async () => {
+    expect(await leaves('')).toEqual(COMMANDS)
+  })
+
+  describe.each(COMMANDS)('of %s', (command) => {
+    let help = ''
+    beforeAll(async () => {
+      help = await helpOf(command)
+    })
+    const example = (): string => /\nExample:\n {2}(xkeys .*)\n/.exec(help)?.[1] ?? 'none'
+
+    it('says what it does, with an example of it', () => {
+      expect(help).toMatch(new RegExp(`^Usage: xkeys ${command}`))
+      expect(help.split('\n\n')[1]).toMatch(/^[A-Z][^]*\.$/)
+      expect(example().startsWith(`xkeys ${command}`)).toBe(true)
+      const options = help.split('\nOptions:\n')[1]!.split('\n\n')[0]!
+      const bare = options
+        .split('\n')
+        .filter((line) => /^ {2}-/.test(line) && !/^ {2}-\S.* {2,}\S/.test(line))
+      expect(bare).toEqual([])
+    })
+
+    it.skipIf(command === 'run')('has an example that works', async () => {
+      const cwd = workplace()
+      const { args, stdin } = splitCommand(example())
+      if (stdin === 'signed.sip') {
+        const sign = splitCommand(
+          /\n {2}(xkeys .*)\n/.exec((await helpOf('sign')).split('Example:')[1]!)![1]!,
+        )
+        const signed = await xkeys(sign.args.slice(1), { cwd, stdin: Buffer.from(MESSAGE) })
+        writeFileSync(join(cwd, stdin), signed.stdout)
+      }
+      const input = stdin === undefined ? undefined : readFileSync(join(cwd, stdin))
+      const { stdout, stderr, exit } = await xkeys(args.slice(1), { cwd, stdin: input })
+      expect(
+        stderr.split('\n').filter((line) => line !== '' && !line.startsWith('xkeys: warning: ')),
+      ).toEqual([])
+      expect(exit).toBe(0)
+      const written = args.includes('--out') ? readFileSync(join(cwd, 'keyring.toml'), 'utf8') : stdout
+      expect(written).not.toBe('')
+    })
+  })
+
+  it('of run has an example that works, too', async () => {
+    const { args } = splitCommand(/\n {2}(xkeys run .*)\n/.exec(await helpOf('run'))![1]!)
+    const child = spawnXkeys(args.slice(1), { cwd: workplace() })
+    let log = ''
+    while (!log.includes('"event":"started"')) log += String((await once(child.stdout, 'data'))[0])
+    child.stdout.resume()
+    child.kill('SIGTERM')
+    expect(await once(child, 'close')).toEqual([0, null])
+  })
+
+  it.each(['', 'key', 'keyring'])(
+    'is shown on standard error, exit 2, where "xkeys %s" lacks its command',
+    async (command) => {
+      const { stdout, stderr, exit } = await xkeys(command.split(' ').filter(Boolean), { cwd: '.' })
+      expect([stdout, exit]).toEqual(['', 2])
+      expect(stderr).toBe(await helpOf(command))
+    },
+  )
+})
