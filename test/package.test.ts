@@ -65,7 +65,7 @@ describe('the package', () => {
     })
     expect(others).toEqual([])
     expect(
-      packed.filter((path) => /\\.test\.ts|fixtures|\.env|\.pem$|\.key$|\.tgz$|\.cache/.test(path)),
+      packed.filter((path) => /\.test\.ts|fixtures|\.env|\.pem$|\.key$|\.tgz$|\.cache/.test(path)),
     ).toEqual([])
   })
 

@@ -8,7 +8,8 @@ import { viewOf, type MessageView } from '../message/view.ts'
 import { lexTemplate, type Expression } from './lex.ts'
 import type { Transform } from './transform.ts'
 import { TRANSFORMATIONS } from './transformations.ts'
-import { UNUSABLE, VARIABLES, type Reader, type Span } from './variables.ts'
+import type { Reader, Span } from './variable.ts'
+import { UNUSABLE, VARIABLES } from './variables.ts'
 
 /** What a missing value becomes: the text `<null>` as in Kamailio (nothing where it is transformed), or a failure. */
 export type WhenMissing = 'null-text' | 'fail'

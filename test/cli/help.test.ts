@@ -100,7 +100,10 @@ describe('help', () => {
       expect(bare).toEqual([])
     })
 
-    it.skipIf(command === 'run')('has an example that works', async () => {
+    // The edge's own command is run below: it does not end by itself.
+    // eslint-disable-next-line vitest/no-conditional-tests
+    if (command === 'run') return
+    it('has an example that works', async () => {
       const cwd = workplace()
       const { args, stdin } = splitCommand(example())
       if (stdin === 'signed.sip') {
