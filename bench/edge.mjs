@@ -185,16 +185,16 @@ async function withServer(who, use) {
 /** @param {'auth-xkeys' | 'kamailio'} who */
 const saturate = (who) =>
   withServer(who, (listen, sink, pid) => {
-    send('-m', 'flood', '-t', String(listen), '-n', '60000', '-s', String(sink))
+    send('-m', 'flood', '-q', '200000', '-t', String(listen), '-n', '60000', '-s', String(sink))
     const before = cpuSeconds(pid)
-    const result = send('-m', 'flood', '-t', String(listen), '-n', String(MESSAGES), '-s', String(sink))
+    const result = send('-m', 'flood', '-q', '200000', '-t', String(listen), '-n', String(MESSAGES), '-s', String(sink))
     return { ...result, cpu_us: ((cpuSeconds(pid) - before) / MESSAGES) * 1e6 }
   })
 
 /** @param {'auth-xkeys' | 'kamailio'} who @param {number} rate */
 const pace = (who, rate) =>
   withServer(who, (listen, sink) => {
-    send('-m', 'flood', '-t', String(listen), '-n', '60000', '-s', String(sink))
+    send('-m', 'flood', '-q', '200000', '-t', String(listen), '-n', '60000', '-s', String(sink))
     return send(
       '-m',
       'pace',

@@ -6,7 +6,7 @@
 import { parseMessage } from '../message/parse.ts'
 import { buildResponse, isAckOf } from '../message/respond.ts'
 import type { Endpoint, MessageContext } from '../message/types.ts'
-import { parseVia } from '../message/via.ts'
+import { parseVia, type Via } from '../message/via.ts'
 import { viewOf, type MessageView } from '../message/view.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { refuseUnparsed } from '../pipeline/authenticate.ts'
@@ -124,11 +124,22 @@ export function createTraffic(options: TrafficOptions): Traffic {
   function fromTrunk(view: MessageView, context: MessageContext): void | Promise<void> {
     const trunk = askedTrunk(view, context.source) ?? findTrunk(context.source, context.message)
     if (trunk === undefined) return drop('trunk', 'source-unknown', context.source)
-    const target = trunk.unsignedTarget(view, context.source, now())
-    if (target !== undefined) return passRequest('upstream', trunk, view, context, target)
+    if (trunk.mayMatch(view)) {
+      const target = matchedTarget(trunk, view, context.source)
+      if (target !== undefined) return passRequest('upstream', trunk, view, context, target)
+    }
     const decision = trunk.pipeline.decide(context)
     if (decision instanceof Promise) return decision.then((settled) => act(trunk, settled, view, context))
     act(trunk, decision, view, context)
+  }
+
+  /** Where the INVITE went that a CANCEL or ACK without a token belongs to. */
+  function matchedTarget(trunk: Trunk, view: MessageView, source: Endpoint): Endpoint | undefined {
+    const via = topVia(view)
+    if (via === null || via.branchStart < 0) return undefined
+    const target = trunk.invites.match(branchOf(view, via, trunk.name), view, source, now())
+    if (target !== undefined) trunk.countSkipped()
+    return target
   }
 
   /** Of several trunks on one address, the one that a response answers: our branch names it, under a keyed hash. */
@@ -197,8 +208,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
     target: Endpoint,
   ): void {
     const from: Side = to === 'trunk' ? 'upstream' : 'trunk'
-    const row = view.layout.via
-    const via = parseVia(view.bytes, view.valueStart(row), view.valueEnd(row))
+    const via = topVia(view)
     if (via === null) return drop(from, 'via-malformed', context.source)
     const hops = maxForwards(view)
     if (hops === 'malformed') return respond(from, view, context.source, 400)
@@ -206,16 +216,17 @@ export function createTraffic(options: TrafficOptions): Traffic {
     if (draining && startsWork(view)) return respond(from, view, context.source, 503)
     const { method } = view
     const routes = createsDialog(method) ? recordRoutes[to].get(trunk) : ''
+    const branch = branchOf(view, via, trunk.name)
     const bytes = forwardRequest(view, via, {
       source: context.source,
-      lines: `${viaStart[to]}${branchOf(view, via, trunk.name)}\r\n${routes}`,
+      lines: `${viaStart[to]}${branch}\r\n${routes}`,
       hops,
       routes: popOwnRoutes(view, own),
       remove: trunk.remove,
     })
     const signed = to === 'trunk' ? sign(trunk, bytes, context) : bytes
     if (signed === undefined) return respond(from, view, context.source, 500)
-    if (to === 'upstream' && method === 'INVITE') trunk.remember(view, context.source, target, now())
+    if (to === 'upstream' && method === 'INVITE') trunk.remember(branch, view, context.source, target, now())
     send(to, signed, target, view)
   }
 
@@ -228,7 +239,10 @@ export function createTraffic(options: TrafficOptions): Traffic {
     if (target === undefined) return drop(from, 'via-malformed', context.source)
     // A response only ever goes back to where its request came from: one of that side's own addresses.
     if (!known[to](target)) return drop(from, 'target-unknown', context.source)
-    if (to === 'trunk') trunk.invites.note(view, now())
+    if (to === 'trunk' && view.method === 'INVITE') {
+      const branch = view.text(own.via.branchStart, own.via.branchEnd)
+      trunk.invites.note(branch, view.layout.status, now())
+    }
     const bytes = forwardResponse(view, own.via, trunk.remove)
     const signed = to === 'trunk' ? sign(trunk, bytes, context) : bytes
     if (signed === undefined) return
@@ -253,6 +267,11 @@ export function createTraffic(options: TrafficOptions): Traffic {
       draining = true
     },
   }
+}
+
+function topVia(view: MessageView): Via | null {
+  const row = view.layout.via
+  return parseVia(view.bytes, view.valueStart(row), view.valueEnd(row))
 }
 
 /** Whether a request begins something new: it is in no dialog, and belongs to no request before it. */

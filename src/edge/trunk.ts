@@ -33,12 +33,11 @@ export interface Trunk {
   /** INVITEs that came from it, for what belongs to them and carries no token. */
   readonly invites: InviteTable
   /** Remembers an accepted INVITE; where there is no room, tells. */
-  remember(invite: MessageView, source: Endpoint, target: Endpoint, now: number): void
-  /**
-   * Where a CANCEL, or the ACK of a failure, without a token goes, as its INVITE went; counted `skipped`. Undefined for
-   * everything else: that must be verified.
-   */
-  unsignedTarget(request: MessageView, source: Endpoint, now: number): Endpoint | undefined
+  remember(branch: string, invite: MessageView, source: Endpoint, target: Endpoint, now: number): void
+  /** Whether a request may go without a token where it matches an INVITE: a CANCEL or an ACK that has none. */
+  mayMatch(request: MessageView): boolean
+  /** Counts a request that went without a token. */
+  countSkipped(): void
 }
 
 /** Builds a trunk from its configuration. */
@@ -92,19 +91,19 @@ export function createTrunk(
     name,
     config,
     invites,
-    remember(invite, source, target, now) {
+    remember(branch, invite, source, target, now) {
       if (config.unsigned === 'refuse') return
-      if (invites.remember(invite, source, target, now) === 'full') {
+      if (invites.remember(branch, invite, source, target, now) === 'full') {
         emit({ event: 'invites-full', side: 'trunk', peer: name })
       }
     },
-    unsignedTarget(request, source, now) {
-      if (config.unsigned === 'refuse' || request.kind === 'response') return undefined
+    mayMatch(request) {
+      if (config.unsigned === 'refuse' || request.kind === 'response') return false
       const { method } = request
-      if ((method !== 'CANCEL' && method !== 'ACK') || request.find(tokenHeader, 0) >= 0) return undefined
-      const target = invites.match(request, source, now)
-      if (target !== undefined) outcomes.request.skipped.value++
-      return target
+      return (method === 'CANCEL' || method === 'ACK') && request.find(tokenHeader, 0) < 0
+    },
+    countSkipped() {
+      outcomes.request.skipped.value++
     },
     pipeline: createPipeline([verifyPeer({ peer: name, verifier })]),
     remove: [agreement.header],

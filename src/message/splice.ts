@@ -24,10 +24,20 @@ export function splice(bytes: Buffer, from: number, to: number, cuts: readonly C
   let read = from
   let written = 0
   for (const { start, end, text } of ordered) {
-    written += bytes.copy(result, written, read, start)
+    written = copy(bytes, read, start, result, written)
     if (text !== '') written += result.write(text, written, 'latin1')
     read = end
   }
-  bytes.copy(result, written, read, to)
+  copy(bytes, read, to, result, written)
   return result
+}
+
+/** Short pieces are copied faster by a loop than by a call out of JavaScript. */
+const LOOP = 64
+
+function copy(from: Buffer, start: number, end: number, to: Buffer, at: number): number {
+  const length = end - start
+  if (length > LOOP) from.copy(to, at, start, end)
+  else for (let i = 0; i < length; i++) to[at + i] = from[start + i]!
+  return at + length
 }

@@ -16,8 +16,6 @@ const NAME_END = 2
 const VALUE_START = 3
 const VALUE_END = 4
 
-const VIA = headerSelector('Via')
-
 /** What a parser found; offsets are absolute in `bytes`. */
 export interface Layout {
   readonly bytes: Buffer
@@ -106,11 +104,6 @@ export class MessageView implements SipMessage {
       if (names(this.bytes, table[at + NAME_START]!, table[at + NAME_END]!, selector)) return row
     }
     return -1
-  }
-
-  /** Row of the Via line behind `row`; -1 where there is none. */
-  nextVia(row: number): number {
-    return this.find(VIA, row + 1)
   }
 
   nameStart(row: number): number {

@@ -5,7 +5,6 @@
  * @module
  */
 import type { Endpoint } from '../message/types.ts'
-import { parseVia } from '../message/via.ts'
 import type { MessageView } from '../message/view.ts'
 
 /** Times, milliseconds. */
@@ -24,23 +23,34 @@ export const INVITE_TIMES: InviteTimes = { calling: 200_000, ringing: 7_200_000,
 /** What is remembered of an INVITE. */
 interface Invite {
   readonly source: Endpoint
-  readonly requestUri: string
+  readonly transaction: string
   readonly target: Endpoint
   expires: number
 }
 
-/** The accepted INVITEs of one trunk. Times are milliseconds of one clock that does not step back. */
+/**
+ * The accepted INVITEs of one trunk, by the branch under which they went on: it follows from the sent-by and branch of
+ * their top Via, so a CANCEL and an ACK come to the same one, and a response carries it. Times are milliseconds of one
+ * clock that does not step back.
+ */
 export interface InviteTable {
   /** Remembers an accepted INVITE and where it went. `full`: there is no room, and nothing was evicted for it. */
-  remember(invite: MessageView, source: Endpoint, target: Endpoint, now: number): 'new' | 'same' | 'full'
+  remember(
+    branch: string,
+    invite: MessageView,
+    source: Endpoint,
+    target: Endpoint,
+    now: number,
+  ): 'new' | 'same' | 'full'
   /** Takes note of a response to a remembered INVITE: ringing keeps it, a final one leaves it to its ACK. */
-  note(response: MessageView, now: number): void
+  note(branch: string, status: number, now: number): void
   /** Where the INVITE went that a CANCEL or the ACK of a failure belongs to; undefined where it belongs to none. */
-  match(request: MessageView, source: Endpoint, now: number): Endpoint | undefined
+  match(branch: string, request: MessageView, source: Endpoint, now: number): Endpoint | undefined
   readonly size: number
 }
 
 type State = 'calling' | 'ringing' | 'completed'
+const STATES = ['calling', 'ringing', 'completed'] as const
 
 /** Creates an empty table. @param capacity most INVITEs remembered at once */
 export function createInviteTable(capacity: number, times: InviteTimes = INVITE_TIMES): InviteTable {
@@ -52,20 +62,16 @@ export function createInviteTable(capacity: number, times: InviteTimes = INVITE_
   }
 
   function sweep(now: number): void {
-    for (const map of Object.values(maps)) {
-      for (const [key, { expires }] of map) {
+    for (const state of STATES) {
+      for (const [branch, { expires }] of maps[state]) {
         if (expires > now) break
-        map.delete(key)
+        maps[state].delete(branch)
       }
     }
   }
 
-  function find(key: string): { readonly state: State; readonly invite: Invite } | undefined {
-    for (const state of ['calling', 'ringing', 'completed'] as const) {
-      const invite = maps[state].get(key)
-      if (invite !== undefined) return { state, invite }
-    }
-    return undefined
+  function stateOf(branch: string): State | undefined {
+    return STATES.find((state) => maps[state].has(branch))
   }
 
   const size = (): number => maps.calling.size + maps.ringing.size + maps.completed.size
@@ -74,74 +80,53 @@ export function createInviteTable(capacity: number, times: InviteTimes = INVITE_
     get size() {
       return size()
     },
-    remember(view, source, target, now) {
-      const key = keyOf(view, 0)
-      if (key === undefined) return 'full'
-      if (find(key) !== undefined) return 'same'
+    remember(branch, invite, source, target, now) {
+      const state = stateOf(branch)
+      if (state !== undefined && maps[state].get(branch)!.expires > now) return 'same'
       sweep(now)
       if (size() >= capacity) return 'full'
-      maps.calling.set(key, {
+      maps.calling.set(branch, {
         source,
-        requestUri: view.requestUri ?? '',
+        transaction: transactionOf(invite),
         target,
         expires: now + times.calling,
       })
       return 'new'
     },
-    note(response, now) {
-      const { status } = response.layout
-      if (response.method !== 'INVITE' || status === 100) return
-      const key = keyOf(response, 1)
-      const found = key === undefined ? undefined : find(key)
-      if (key === undefined || found === undefined || found.state === 'completed') return
+    note(branch, status, now) {
+      const state = status === 100 ? undefined : stateOf(branch)
+      if (state === undefined || state === 'completed') return
       const next = status < 200 ? 'ringing' : 'completed'
-      if (next === found.state) return
-      maps[found.state].delete(key)
+      if (next === state) return
+      const invite = maps[state].get(branch)!
+      maps[state].delete(branch)
       // The ACK of a 2xx is a request of its own (§13.2.2.4) and must carry a token.
       if (status >= 200 && status < 300) return
-      found.invite.expires = now + times[next]
-      maps[next].set(key, found.invite)
+      invite.expires = now + times[next]
+      maps[next].set(branch, invite)
     },
-    match(request, source, now) {
-      const key = keyOf(request, 0)
-      const found = key === undefined ? undefined : find(key)
-      if (found === undefined || found.invite.expires <= now) return undefined
-      const { invite, state } = found
-      if (request.method === 'ACK' ? state !== 'completed' : state === 'completed') return undefined
+    match(branch, request, source, now) {
+      const state = stateOf(branch)
+      if (state === undefined || (request.method === 'ACK') !== (state === 'completed')) return undefined
+      const invite = maps[state].get(branch)!
       const same =
+        invite.expires > now &&
         invite.source.address === source.address &&
         invite.source.port === source.port &&
-        invite.requestUri === request.requestUri
+        invite.transaction === transactionOf(request)
       return same ? invite.target : undefined
     },
   }
 }
 
-/** What names the transaction, from the `nth` Via: sent-by and branch, Call-ID, CSeq number, From tag. */
-function keyOf(view: MessageView, nth: 0 | 1): string | undefined {
-  const via = viaAt(view, nth)
-  const from = view.from
-  if (via === undefined || from === null) return undefined
+/** What a CANCEL and an ACK share with their INVITE beside the branch: Request-URI, Call-ID, CSeq number, From tag. */
+function transactionOf(view: MessageView): string {
   const { callId, cseq, cseqNumberEnd } = view.layout
+  const { from } = view
   return [
-    via,
+    view.requestUri,
     view.text(view.valueStart(callId), view.valueEnd(callId)).trimEnd(),
     view.text(view.valueStart(cseq), cseqNumberEnd),
-    from.tagStart < 0 ? '' : view.text(from.tagStart, from.tagEnd),
+    from === null || from.tagStart < 0 ? '' : view.text(from.tagStart, from.tagEnd),
   ].join('\n')
-}
-
-function viaAt(view: MessageView, nth: 0 | 1): string | undefined {
-  let row = view.layout.via
-  let via = parseVia(view.bytes, view.valueStart(row), view.valueEnd(row))
-  if (via !== null && nth === 1) {
-    if (via.end < view.valueEnd(row)) {
-      via = parseVia(view.bytes, via.end + 1, view.valueEnd(row))
-    } else {
-      row = view.nextVia(row)
-      via = row < 0 ? null : parseVia(view.bytes, view.valueStart(row), view.valueEnd(row))
-    }
-  }
-  if (via === null || via.branchStart < 0) return undefined
-  return `${view.text(via.hostStart, via.sentByEnd)} ${view.text(via.branchStart, via.branchEnd)}`
 }
