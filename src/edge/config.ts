@@ -162,7 +162,7 @@ export function parseEdgeConfig(text: string): EdgeConfig {
     const sources = ranges([...path, 'sources'], trunk.sources)
     const to = targetEndpoint([...path, 'target'], trunk.target)
     const agreement = agreements.get(trunk.agreement)
-    if (agreement === undefined && !(trunk.agreement in raw.agreements)) {
+    if (agreement === undefined && !Object.hasOwn(raw.agreements, trunk.agreement)) {
       const hint = nearest(trunk.agreement, Object.keys(raw.agreements))
       const message = `there is no agreement ${JSON.stringify(trunk.agreement)}`
       report([...path, 'agreement'], hint === undefined ? message : `${message}; did you mean ${hint}?`)

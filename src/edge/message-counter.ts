@@ -47,6 +47,7 @@ const PARSE_ERRORS: Readonly<Record<Exclude<ParseFailure, 'empty'>, true>> = {
   'header-repeated': true,
   'header-missing': true,
   'cseq-malformed': true,
+  'cseq-mismatch': true,
   'content-length-malformed': true,
   'content-length-exceeds': true,
 }

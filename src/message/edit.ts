@@ -31,7 +31,11 @@ export function editHeaders(bytes: Uint8Array, edits: HeaderEdits): Buffer {
   let start = 0
   while (source[start] === CR || source[start] === LF) start++
   const top = nextLine(source, start)
-  const cuts: Cut[] = edits.at === 'top' ? [{ start: top, end: top, text: added }] : []
+  // Bytes that stop in mid line lack that line's end.
+  const opened = (at: number): string =>
+    at > 0 && at === source.length && source[at - 1] !== LF ? '\r\n' : ''
+  const cuts: Cut[] =
+    edits.at === 'top' && added !== '' ? [{ start: top, end: top, text: opened(top) + added }] : []
   let line = top
   while (line < source.length && source[line] !== CR && source[line] !== LF) {
     let next = nextLine(source, line)
@@ -41,9 +45,8 @@ export function editHeaders(bytes: Uint8Array, edits: HeaderEdits): Buffer {
     line = next
   }
   if (edits.at !== 'top' && added !== '') {
-    // Bytes that stop in mid header lack that line's end.
-    const open = line === source.length && line > top && source[line - 1] !== LF && cuts.at(-1)?.end !== line
-    cuts.push({ start: line, end: line, text: open ? `\r\n${added}` : added })
+    const open = cuts.at(-1)?.end === line ? '' : opened(line)
+    cuts.push({ start: line, end: line, text: open + added })
   }
   return splice(source, 0, source.length, cuts)
 }

@@ -113,8 +113,12 @@ function scanCseq(scan: Scan): boolean {
   if (scan.kind === 'response') {
     scan.methodStart = method
     scan.methodEnd = methodEnd
+    return true
   }
-  return true
+  // RFC 3261 §8.1.1.5. A token over $hdr(CSeq) binds the method by it: a start line that says another must not pass.
+  let same = methodEnd - method === scan.methodEnd - scan.methodStart
+  for (let i = method; same && i < methodEnd; i++) same = bytes[i] === bytes[scan.methodStart + i - method]
+  return same || stop(scan, 'cseq-mismatch', method)
 }
 
 /** Content-Length: decimal, and no longer than what is there (RFC 3261 §18.3). */

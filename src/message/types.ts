@@ -54,6 +54,7 @@ export type ParseFailure =
   | 'header-repeated'
   | 'header-missing'
   | 'cseq-malformed'
+  | 'cseq-mismatch'
   | 'content-length-malformed'
   | 'content-length-exceeds'
 

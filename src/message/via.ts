@@ -166,13 +166,16 @@ function parseEntry(grammar: ViaGrammar, bytes: Uint8Array, start: number, end: 
       i = skipLws(bytes, i, end)
     }
     if (spells(bytes, nameStart, nameEnd, 'branch')) {
+      if (branchStart >= 0 && grammar === RFC3261) return null
       branchStart = valueStart
       branchEnd = valueEnd
     } else if (spells(bytes, nameStart, nameEnd, 'received')) {
+      if (receivedStart >= 0 && grammar === RFC3261) return null
       receivedAt = at
       receivedStart = valueStart
       receivedEnd = valueEnd
     } else if (spells(bytes, nameStart, nameEnd, 'rport')) {
+      if (rportStart >= 0 && grammar === RFC3261) return null
       rportAt = at
       rportStart = valueStart
       rportEnd = valueEnd

@@ -56,7 +56,11 @@ function apply(decision: Decision, context: MessageContext): AuthenticateResult 
 }
 
 /** Faults after which the headers of a request can still be trusted enough to answer it. */
-const ANSWERABLE: ReadonlySet<ParseFailure> = new Set(['content-length-malformed', 'content-length-exceeds'])
+const ANSWERABLE: ReadonlySet<ParseFailure> = new Set([
+  'content-length-malformed',
+  'content-length-exceeds',
+  'cseq-mismatch',
+])
 
 /** 400 where the request can be answered, silence otherwise. */
 export function refuseUnparsed(

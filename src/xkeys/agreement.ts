@@ -59,6 +59,14 @@ const RESERVED = new Set(
   ),
 )
 
+/** Settings with a closed set of values. A slip in one of them would otherwise choose the laxer way in silence. */
+const CHOICES: readonly (readonly [keyof AgreementInput, readonly unknown[]])[] = [
+  ['encoding', ['hex', 'base64url']],
+  ['repeated', ['reject', 'first']],
+  ['whenMissing', ['null-text', 'fail']],
+  ['responses', ['required', 'if-present', 'off']],
+]
+
 /** Kamailio's default buffer, and the largest that makes sense for a datagram. */
 const DEFAULT_MAX_DATA = 8192
 const LARGEST_MAX_DATA = 65536
@@ -98,6 +106,12 @@ export function defineAgreement(input: AgreementInput): Agreement {
   if (encoding === 'base64url' && spec !== undefined && !hmac) {
     issues.push({ path: 'encoding', message: `${spec.name} tokens are hex; base64url is for the hmac forms` })
   }
+  for (const [name, values] of CHOICES) {
+    const value = input[name]
+    if (value !== undefined && !values.includes(value)) {
+      issues.push({ path: name, message: `it is one of ${values.join(', ')}, not ${JSON.stringify(value)}` })
+    }
+  }
   const maxData = input.maxData ?? DEFAULT_MAX_DATA
   if (!Number.isInteger(maxData) || maxData < 64 || maxData > LARGEST_MAX_DATA) {
     issues.push({ path: 'maxData', message: `it is a number of bytes from 64 to ${LARGEST_MAX_DATA}` })
@@ -115,7 +129,7 @@ export function defineAgreement(input: AgreementInput): Agreement {
   const responses = input.responses ?? (hmac ? 'required' : 'if-present')
   if (response !== undefined && input.request !== undefined) {
     for (const side of ['sender', 'receiver'] as const) {
-      if (!response[side].variables.includes('$rs')) {
+      if (!response[side].variables.some((variable) => variable === '$rs' || variable === '$(rs)')) {
         const message = 'it needs $rs, or the token of a request could be offered as that of a response'
         issues.push({ path: sidePath(input.response, 'response', side), message })
       }

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Key } from '../keyring/key.ts'
+import type { KeyState } from '../keyring/state.ts'
 import type { Keyring, KeyringSource, KeyRef } from '../keyring/keyring.ts'
 import type { Agreement } from './agreement.ts'
 import { keyedHash, wipe, type KeyedHash, type WorkBuffer } from './algorithm.ts'
@@ -22,6 +23,8 @@ export interface Selection {
   readonly signing: BoundKey | undefined
   readonly verifying: readonly BoundKey[]
 }
+
+const NOTHING: Selection = { known: false, signing: undefined, verifying: [] }
 
 /** Reads the keyring once and says which keys count now. */
 export type KeySelector = () => Selection
@@ -52,13 +55,15 @@ export function selectKeys(options: KeyOptions, work: WorkBuffer, use: 'sign' | 
   let last = -Infinity
   let current: Keyring | undefined
   let validUntil = -Infinity
-  let selection: Selection = { known: false, signing: undefined, verifying: [] }
+  let selection = NOTHING
 
   return () => {
     const ring = source()
     const wall = clock()
     // A clock that steps back must not revive a key.
     if (wall > last) last = wall
+    // Without a time nothing can be said to have ended or begun: nothing is usable, and nothing is kept.
+    if (!Number.isFinite(last)) return NOTHING
     if (ring === current && last < validUntil) return selection
     wipe(work)
     const now = new Date(last)
@@ -71,8 +76,12 @@ export function selectKeys(options: KeyOptions, work: WorkBuffer, use: 'sign' | 
 
 function bindKeys(ring: Keyring, agreement: Agreement, now: Date, use: 'sign' | 'verify'): Selection {
   const { group, spec, maxData } = agreement
+  // One look at all states: asked key by key, a group of a thousand would stall the process.
+  const wanted = group.toLowerCase()
+  const states = new Map<string, KeyState>()
+  for (const row of ring.list(now)) if (row.group.toLowerCase() === wanted) states.set(row.name, row.state)
   const bind = (key: Key): BoundKey => {
-    const state = ring.keyState({ group, name: key.name }, now)
+    const state = states.get(key.name)
     if (state !== 'pending' && state !== 'active' && state !== 'overlapping') {
       throw new Error(`key ${key.name} of ${group} is ${String(state)} and cannot be bound`)
     }

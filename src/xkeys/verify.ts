@@ -80,8 +80,7 @@ export function createVerifier(options: KeyOptions): Verifier {
   /** True where the candidate made the token that was decoded. */
   function matches(candidate: Candidate, end: number): boolean {
     return (
-      end - START <= candidate.maxData &&
-      equalToken(candidate.hash(work, end, 'binary'), token, spec.size)
+      end - START <= candidate.maxData && equalToken(candidate.hash(work, end, 'binary'), token, spec.size)
     )
   }
 

@@ -113,8 +113,6 @@ const start = (line: string): string => outcome(bytesOf({ start: line }))
 
 describe('start lines', () => {
   it.each([
-    'OPTIONS sip:a SIP/2.0',
-    "x-!.*_+`'~ sip:a@[::1]:5060;x=%20?y SIP/2.0",
     'INVITE nothing-we-know:... sip/2.0',
     'SIP/2.0 200 OK',
     'SIP/2.0 100 ',
@@ -235,12 +233,22 @@ describe('T08 T09: what two parsers could read in two ways is refused', () => {
 const cseq = (value: string): string => outcome(bytesOf({ with: { CSeq: value } }))
 
 describe('CSeq', () => {
-  it.each(['1 INVITE', '0009   INVITE', '1 INVITE ', '1\tINVITE', '1\r\n INVITE', '99999999999999 x'])(
+  it.each(['1 INVITE', '0009   INVITE', '1 INVITE ', '1\tINVITE', '1\r\n INVITE', '99999999999999 INVITE'])(
     '%j is one',
     (value) => {
       expect(cseq(value)).toBe('accepted')
     },
   )
+
+  it('T04: names the method of the start line, in the same case', () => {
+    const of = (method: string, CSeq: string): string =>
+      outcome(bytesOf({ start: `${method} sip:a@[::1]:5060;x=%20?y SIP/2.0`, with: { CSeq } }))
+    expect(of('OPTIONS', '1 OPTIONS')).toBe('accepted')
+    expect(of("x-!.*_+`'~", "1 x-!.*_+`'~")).toBe('accepted')
+    expect(of('BYE', '1 INVITE')).toBe('cseq-mismatch')
+    expect(of('INVITE', '1 INVITEX')).toBe('cseq-mismatch')
+    expect(of('INVITE', '1 invite')).toBe('cseq-mismatch')
+  })
 
   it.each([
     '',

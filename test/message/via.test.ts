@@ -45,7 +45,6 @@ describe('Via', () => {
       'SIP/2.0/UDP a;branch=1,SIP/2.0/UDP b;branch=2',
       { transport: 'UDP', host: 'a', sentBy: 'a', branch: '1', rest: ',SIP/2.0/UDP b;branch=2' },
     ],
-    ['SIP/2.0/UDP a;BRANCH=1;branch=2', { transport: 'UDP', host: 'a', sentBy: 'a', branch: '2' }],
   ])('%j', (text, parts) => {
     expect(partsOf(text)).toEqual(parts)
   })
@@ -84,3 +83,11 @@ describe('Via', () => {
     expect(isViaHeader(bytes, 0, bytes.length)).toBe(whole)
   })
 })
+
+it.each(['branch', 'received', 'rport'])(
+  'T08: a repeated %s, of which others may read the first, is no Via',
+  (name) => {
+    const bytes = Buffer.from(`SIP/2.0/UDP a;${name}=1;x=2;${name.toUpperCase()}=3`)
+    expect(parseVia(bytes, 0, bytes.length)).toBeNull()
+  },
+)

@@ -148,7 +148,7 @@ describe('T04: every covered field counts', () => {
   })
 
   it.each<[string, Parameters<typeof bytesOf>[0]]>([
-    ['method', { start: 'MESSAGE sip:bob@biloxi.example SIP/2.0' }],
+    ['method', { start: 'MESSAGE sip:bob@biloxi.example SIP/2.0', with: { CSeq: '314159 MESSAGE' } }],
     ['Request-URI', { start: 'INVITE sip:eve@biloxi.example SIP/2.0' }],
     ['case of the Request-URI', { start: 'INVITE sip:Bob@biloxi.example SIP/2.0' }],
     ['From', { with: { From: '<sip:eve@atlanta.example>;tag=1928301774' } }],
