@@ -2,7 +2,10 @@
  * What the edge tells of itself while it works.
  * @module
  */
-import type { Endpoint } from '../message/types.ts'
+import type { Endpoint, MessageContext } from '../message/types.ts'
+import type { MessageView } from '../message/view.ts'
+import type { Decision } from '../pipeline/stage.ts'
+import { callIdOf } from './facts.ts'
 
 /** Which socket: towards the peers, or towards the upstream. */
 export type Side = 'trunk' | 'upstream'
@@ -18,4 +21,25 @@ export interface EdgeEvent {
   readonly reason?: string
   readonly key?: string
   readonly callId?: string
+}
+
+/** The event of a decision. */
+export function decided(
+  decision: Decision,
+  peer: string,
+  view: MessageView,
+  context: MessageContext,
+): EdgeEvent {
+  return {
+    event: 'decided',
+    side: 'trunk',
+    source: context.source,
+    peer,
+    method: view.method,
+    verdict: decision.verdict,
+    callId: callIdOf(view),
+    ...('reason' in decision && { reason: decision.reason }),
+    ...(decision.verdict === 'accept' &&
+      decision.identity.kind === 'peer' && { key: decision.identity.key.name }),
+  }
 }

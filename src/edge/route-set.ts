@@ -28,36 +28,45 @@ export function createsDialog(method: string): boolean {
   return DIALOG_METHODS.has(method)
 }
 
-/** The Record-Route lines of a trunk's dialogs, nearest to the next hop first. */
-export function recordRoute(out: Endpoint, back: Endpoint, trunk: string): string {
+/**
+ * The Record-Route lines of a dialog, nearest to the next hop first.
+ * @param mark names the trunk so that nobody else can: see `Trunk.routeMark`
+ */
+export function recordRoute(out: Endpoint, back: Endpoint, mark: string): string {
   const line = (side: Endpoint): string =>
-    `Record-Route: <sip:${hostPort(side)};lr;${TRUNK_PARAM}=${trunk}>\r\n`
+    `Record-Route: <sip:${hostPort(side)};lr;${TRUNK_PARAM}=${mark}>\r\n`
   return line(out) + line(back)
 }
 
-/** Our own entries at the top of the route set: the cuts that take them out, and the trunk they name. */
+/** Our own entries at the top of the route set: the cuts that take them out, and the mark of the first. */
 export interface OwnRoutes {
   readonly cuts: readonly Cut[]
-  readonly trunk: string | undefined
+  readonly mark: string | undefined
 }
 
-/** Finds our own entries at the top of the route set: two where both sides recorded. */
+/** We record twice, once for each side (RFC 5658); what looks like a third entry of ours is somebody else's. */
+const MOST_OWN = 2
+
+/** Finds our own entries at the top of the route set. */
 export function popOwnRoutes(view: MessageView, own: readonly Endpoint[]): OwnRoutes {
   const cuts: Cut[] = []
-  let trunk: string | undefined
+  let mark: string | undefined
+  let found = 0
   for (let row = view.find(ROUTE, 0); row >= 0; row = view.find(ROUTE, row + 1)) {
     const start = view.valueStart(row)
     const end = view.valueEnd(row)
     let at = start
-    while (at < end) {
+    while (at < end && found < MOST_OWN) {
       const entry = parseNameAddr(view.bytes, at, end, 'list')
       const uri = entry && parseUri(view.bytes, entry.uriStart, entry.uriEnd)
       if (entry === null || uri === null) break
       const host = view.text(uri.hostStart, uri.hostEnd)
       const port = uri.port === 0 ? 5060 : uri.port
       if (!own.some((side) => side.port === port && addressInUri(side.address) === host)) break
-      const named = findParam(view.bytes, uri.paramsStart, uri.paramsEnd, TRUNK_PARAM)
-      if (named !== null) trunk = view.text(named[0], named[1])
+      if (found++ === 0) {
+        const named = findParam(view.bytes, uri.paramsStart, uri.paramsEnd, TRUNK_PARAM)
+        if (named !== null) mark = view.text(named[0], named[1])
+      }
       at = entry.end + 1
     }
     if (at >= end) {
@@ -68,5 +77,5 @@ export function popOwnRoutes(view: MessageView, own: readonly Endpoint[]): OwnRo
     if (at > start) cuts.push({ start, end: at, text: '' })
     break
   }
-  return { cuts, trunk }
+  return { cuts, mark }
 }

@@ -6,7 +6,6 @@
 import { parseMessage } from '../message/parse.ts'
 import { buildResponse, isAckOf } from '../message/respond.ts'
 import type { Endpoint, MessageContext } from '../message/types.ts'
-import { parseVia, type Via } from '../message/via.ts'
 import { viewOf, type MessageView } from '../message/view.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { refuseUnparsed } from '../pipeline/authenticate.ts'
@@ -15,7 +14,8 @@ import type { Decision } from '../pipeline/stage.ts'
 import type { UdpSocket } from '../transport/udp.ts'
 import { createBranches, ownVia } from './branch.ts'
 import type { EdgeConfig } from './config.ts'
-import type { EdgeEvent, Side } from './event.ts'
+import { decided, type EdgeEvent, type Side } from './event.ts'
+import { callIdOf, inDialog, startsWork, topVia } from './facts.ts'
 import {
   addHeader,
   forwardRequest,
@@ -56,7 +56,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
   const { config, sockets, trunks, metrics, secret, now, emit, onDecision } = options
   const branchOf = createBranches(secret)
   const byName = new Map(trunks.map((trunk) => [trunk.name, trunk]))
-  const findTrunk = createTrunkFinder(trunks)
+  const findTrunks = createTrunkFinder(trunks)
   const known = {
     trunk: matchRanges(config.trunks.flatMap((trunk) => trunk.sources)),
     upstream: matchRanges(config.upstream.sources),
@@ -74,12 +74,6 @@ export function createTraffic(options: TrafficOptions): Traffic {
     trunk: `Via: SIP/2.0/UDP ${hostPort(sockets.trunk.local)};branch=`,
     upstream: `Via: SIP/2.0/UDP ${hostPort(sockets.upstream.local)};branch=`,
   }
-  const recordRoutesOf = (out: Endpoint, back: Endpoint): Map<Trunk, string> =>
-    new Map(trunks.map((trunk) => [trunk, recordRoute(out, back, trunk.name)]))
-  const recordRoutes = {
-    trunk: recordRoutesOf(sockets.trunk.local, sockets.upstream.local),
-    upstream: recordRoutesOf(sockets.upstream.local, sockets.trunk.local),
-  }
   let draining = false
 
   const drop = (side: Side, reason: DropReason, source: Endpoint): void => {
@@ -90,14 +84,15 @@ export function createTraffic(options: TrafficOptions): Traffic {
     countOut(view)
     sockets[side].send(bytes, to)
   }
-  /** Answers a request; of what one source provokes only so much, since the address may be somebody else's. */
-  const answer = (side: Side, bytes: Buffer, source: Endpoint): void => {
+  /** Answers whoever it is; of what one source provokes only so much, since the address may be somebody else's. */
+  const refuse = (side: Side, bytes: Buffer, source: Endpoint): void => {
     if (mayRefuse(source.address, now())) sockets[side].send(bytes, source)
     else suppressed[side].value++
   }
+  /** Answers whom we know: the upstream, or a peer whose request was accepted. */
   const respond = (side: Side, view: MessageView, source: Endpoint, status: number): void => {
     if (view.kind === 'response' || view.method === 'ACK') return
-    answer(side, buildResponse(view, source, { status, tagSecret: secret }), source)
+    sockets[side].send(buildResponse(view, source, { status, tagSecret: secret }), source)
   }
 
   function receive(side: Side, bytes: Buffer, source: Endpoint): void | Promise<void> {
@@ -108,7 +103,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
       if (parsed.reason === 'empty') return
       metrics.parseErrors.cell({ kind: parsed.reason }).value++
       const { respond: refusal } = refuseUnparsed(bytes, from, parsed.reason)
-      if (refusal !== undefined && known[side](source)) answer(side, refusal, source)
+      if (refusal !== undefined && known[side](source)) refuse(side, refusal, source)
       return
     }
     const view = viewOf(parsed.message)
@@ -122,15 +117,19 @@ export function createTraffic(options: TrafficOptions): Traffic {
   // ── from a trunk: verify, strip, pass on ──
 
   function fromTrunk(view: MessageView, context: MessageContext): void | Promise<void> {
-    const trunk = askedTrunk(view, context.source) ?? findTrunk(context.source, context.message)
+    const claims = findTrunks(context.source, context.message)
+    const trunk = askedTrunk(view, context.source) ?? claims[0]
     if (trunk === undefined) return drop('trunk', 'source-unknown', context.source)
-    if (trunk.mayMatch(view)) {
-      const target = matchedTarget(trunk, view, context.source)
-      if (target !== undefined) return passRequest('upstream', trunk, view, context, target)
+    // Without a token nothing tells trunks on one address apart: the INVITE does.
+    for (const claim of claims) {
+      const target = claim.mayMatch(view) ? matchedTarget(claim, view, context.source) : undefined
+      if (target !== undefined) return passRequest('upstream', claim, view, context, target, ['Route'])
     }
     const decision = trunk.pipeline.decide(context)
-    if (decision instanceof Promise) return decision.then((settled) => act(trunk, settled, view, context))
-    act(trunk, decision, view, context)
+    if (!(decision instanceof Promise)) return act(trunk, decision, view, context)
+    return decision
+      .then((settled) => act(trunk, settled, view, context))
+      .catch((error: unknown) => emit({ event: 'socket-error', side: 'trunk', reason: String(error) }))
   }
 
   /** Where the INVITE went that a CANCEL or ACK without a token belongs to. */
@@ -156,10 +155,11 @@ export function createTraffic(options: TrafficOptions): Traffic {
 
   function act(trunk: Trunk, decision: Decision, view: MessageView, context: MessageContext): void {
     trunk.count(decision, view)
-    if (onDecision !== undefined) onDecision(decided(decision, trunk, view, context))
+    if (onDecision !== undefined) onDecision(decided(decision, trunk.name, view, context))
     if (decision.verdict !== 'accept') {
-      if (decision.verdict !== 'drop') respond('trunk', view, context.source, decision.status)
-      return
+      if (decision.verdict === 'drop') return
+      const init = { status: decision.status, tagSecret: secret }
+      return refuse('trunk', buildResponse(view, context.source, init), context.source)
     }
     if (view.kind === 'response') return returnResponse('upstream', trunk, view, context)
     passRequest('upstream', trunk, view, context, config.upstream.target)
@@ -176,14 +176,23 @@ export function createTraffic(options: TrafficOptions): Traffic {
       return returnResponse('trunk', trunk, view, context)
     }
     const trunk = routeToTrunk(view)
-    if (trunk === undefined) return respond('upstream', view, context.source, 404)
+    if (trunk === undefined) return respond('upstream', view, context.source, inDialog(view) ? 481 : 404)
     passRequest('trunk', trunk, view, context, trunk.config.target)
   }
 
-  /** By the dialog's Record-Route, by the Request-URI, or the only one there is. */
+  /**
+   * The only one there is; or, in a dialog, the one whose mark its Record-Route bears, and otherwise the one that the
+   * Request-URI names. In a dialog the Request-URI is the peer's own choice, and must not lead to another trunk.
+   */
   function routeToTrunk(view: MessageView): Trunk | undefined {
-    const named = popOwnRoutes(view, own).trunk
-    if (named !== undefined && byName.has(named)) return byName.get(named)
+    if (trunks.length === 1) return trunks[0]
+    const { mark } = popOwnRoutes(view, own)
+    if (mark !== undefined) {
+      const callId = callIdOf(view)
+      const trunk = byName.get(mark.split('.')[0] ?? '')
+      if (trunk?.isRouteMark(mark, callId) === true) return trunk
+    }
+    if (inDialog(view)) return undefined
     const uri = view.uri
     if (uri !== null) {
       const host = view.text(uri.hostStart, uri.hostEnd).toLowerCase()
@@ -195,7 +204,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
       )
       if (match !== undefined) return match
     }
-    return trunks.length === 1 ? trunks[0] : undefined
+    return undefined
   }
 
   // ── both ways ──
@@ -206,6 +215,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
     view: MessageView,
     context: MessageContext,
     target: Endpoint,
+    remove: readonly string[] = [],
   ): void {
     const from: Side = to === 'trunk' ? 'upstream' : 'trunk'
     const via = topVia(view)
@@ -215,14 +225,18 @@ export function createTraffic(options: TrafficOptions): Traffic {
     if (hops === 0) return respond(from, view, context.source, 483)
     if (draining && startsWork(view)) return respond(from, view, context.source, 503)
     const { method } = view
-    const routes = createsDialog(method) ? recordRoutes[to].get(trunk) : ''
+    const back = sockets[from].local
+    const routes = createsDialog(method)
+      ? recordRoute(sockets[to].local, back, trunk.routeMark(callIdOf(view)))
+      : ''
     const branch = branchOf(view, via, trunk.name)
     const bytes = forwardRequest(view, via, {
       source: context.source,
       lines: `${viaStart[to]}${branch}\r\n${routes}`,
       hops,
-      routes: popOwnRoutes(view, own),
-      remove: trunk.remove,
+      // Where all Route headers go, none is left to be cut.
+      routes: remove.includes('Route') ? { cuts: [], mark: undefined } : popOwnRoutes(view, own),
+      remove: [...trunk.remove, ...remove],
     })
     const signed = to === 'trunk' ? sign(trunk, bytes, context) : bytes
     if (signed === undefined) return respond(from, view, context.source, 500)
@@ -238,7 +252,8 @@ export function createTraffic(options: TrafficOptions): Traffic {
     const target = responseTarget(view, own.via)
     if (target === undefined) return drop(from, 'via-malformed', context.source)
     // A response only ever goes back to where its request came from: one of that side's own addresses.
-    if (!known[to](target)) return drop(from, 'target-unknown', context.source)
+    const mine = to === 'trunk' ? trunk.hasSource(target) : known.upstream(target)
+    if (!mine) return drop(from, 'target-unknown', context.source)
     if (to === 'trunk' && view.method === 'INVITE') {
       const branch = view.text(own.via.branchStart, own.via.branchEnd)
       trunk.invites.note(branch, view.layout.status, now())
@@ -252,11 +267,16 @@ export function createTraffic(options: TrafficOptions): Traffic {
   /** The bytes with the trunk's token; as they are where the direction carries none; undefined where signing failed. */
   function sign(trunk: Trunk, bytes: Buffer, context: MessageContext): Buffer | undefined {
     const parsed = parseMessage(bytes)
-    if (!parsed.ok) return undefined
+    if (!parsed.ok) {
+      emit({ event: 'sign-failed', side: 'trunk', peer: trunk.name, reason: parsed.reason })
+      return undefined
+    }
     const { message } = parsed
     const result = trunk.sign({ ...context, message, local: sockets.trunk.local })
     if (result.ok) return addHeader(viewOf(message), result.header, result.token)
     if (result.reason === 'direction-unsigned') return bytes
+    // 100 and the responses to a CANCEL pass without a token; a template may ask for the To tag that a 100 has not got.
+    if (message.status === 100 || (message.kind === 'response' && message.method === 'CANCEL')) return bytes
     emit({ event: 'sign-failed', side: 'trunk', peer: trunk.name, reason: result.reason })
     return undefined
   }
@@ -266,32 +286,5 @@ export function createTraffic(options: TrafficOptions): Traffic {
     drain: () => {
       draining = true
     },
-  }
-}
-
-function topVia(view: MessageView): Via | null {
-  const row = view.layout.via
-  return parseVia(view.bytes, view.valueStart(row), view.valueEnd(row))
-}
-
-/** Whether a request begins something new: it is in no dialog, and belongs to no request before it. */
-function startsWork(view: MessageView): boolean {
-  const to = view.to
-  return view.method !== 'ACK' && view.method !== 'CANCEL' && (to === null || to.tagStart < 0)
-}
-
-function decided(decision: Decision, trunk: Trunk, view: MessageView, context: MessageContext): EdgeEvent {
-  const { callId } = view.layout
-  return {
-    event: 'decided',
-    side: 'trunk',
-    source: context.source,
-    peer: trunk.name,
-    method: view.method,
-    verdict: decision.verdict,
-    callId: view.text(view.valueStart(callId), view.valueEnd(callId)),
-    ...('reason' in decision && { reason: decision.reason }),
-    ...(decision.verdict === 'accept' &&
-      decision.identity.kind === 'peer' && { key: decision.identity.key.name }),
   }
 }

@@ -2,6 +2,8 @@
  * A trunk at work: who it is by source, its pipeline, its signer, its counters.
  * @module
  */
+import { createHmac } from 'node:crypto'
+import type { Key } from '../keyring/key.ts'
 import type { KeyringSource } from '../keyring/keyring.ts'
 import { headerSelector } from '../message/header-names.ts'
 import type { Endpoint, MessageContext } from '../message/types.ts'
@@ -36,6 +38,13 @@ export interface Trunk {
   remember(branch: string, invite: MessageView, source: Endpoint, target: Endpoint, now: number): void
   /** Whether a request may go without a token where it matches an INVITE: a CANCEL or an ACK that has none. */
   mayMatch(request: MessageView): boolean
+  /**
+   * What names this trunk in the Record-Route of a dialog: its name, and a MAC over it and the Call-ID under the key
+   * that signs. Another peer cannot make it, and it holds on every node and after a restart. Empty without a key.
+   */
+  routeMark(callId: string): string
+  /** Whether a mark is this trunk's for the dialog, under any of its usable keys. */
+  isRouteMark(mark: string, callId: string): boolean
   /** Counts a request that went without a token. */
   countSkipped(): void
 }
@@ -100,7 +109,18 @@ export function createTrunk(
     mayMatch(request) {
       if (config.unsigned === 'refuse' || request.kind === 'response') return false
       const { method } = request
-      return (method === 'CANCEL' || method === 'ACK') && request.find(tokenHeader, 0) < 0
+      const { bodyStart, end } = request.layout
+      return (
+        (method === 'CANCEL' || method === 'ACK') && bodyStart === end && request.find(tokenHeader, 0) < 0
+      )
+    },
+    routeMark(callId) {
+      const key = keyring().activeKey(group, new Date())
+      return key === undefined ? name : `${name}.${routeMac(key, name, callId)}`
+    },
+    isRouteMark(mark, callId) {
+      const keys = keyring().verificationKeys(group, new Date())
+      return keys.some((key) => mark === `${name}.${routeMac(key, name, callId)}`)
     },
     countSkipped() {
       outcomes.request.skipped.value++
@@ -130,8 +150,15 @@ export function createTrunk(
   }
 }
 
-/** Finds the trunk that a source belongs to; of several on one source, the one whose token header is there. */
-export type TrunkFinder = (source: Endpoint, message: MessageContext['message']) => Trunk | undefined
+function routeMac(key: Key, trunk: string, callId: string): string {
+  return createHmac('sha256', key.secret)
+    .update(`record-route\0${trunk}\0${callId}`)
+    .digest('hex')
+    .slice(0, 20)
+}
+
+/** Finds the trunks that a source may belong to, the likeliest first: the one whose token header is there. */
+export type TrunkFinder = (source: Endpoint, message: MessageContext['message']) => readonly Trunk[]
 
 /** Compiles the sources of all trunks, most specific first. */
 export function createTrunkFinder(trunks: readonly Trunk[]): TrunkFinder {
@@ -150,8 +177,9 @@ export function createTrunkFinder(trunks: readonly Trunk[]): TrunkFinder {
     const claims = entries.filter(
       ({ port, matches }) => (port === undefined || port === source.port) && matches(source.address),
     )
-    if (claims.length < 2) return claims[0]?.trunk
+    if (claims.length < 2) return claims.map(({ trunk }) => trunk)
     const view = viewOf(message)
-    return (claims.find(({ header }) => view.find(header, 0) >= 0) ?? claims[0])?.trunk
+    const named = claims.filter(({ header }) => view.find(header, 0) >= 0)
+    return [...named, ...claims.filter((claim) => !named.includes(claim))].map(({ trunk }) => trunk)
   }
 }
