@@ -187,7 +187,18 @@ const saturate = (who) =>
   withServer(who, (listen, sink, pid) => {
     send('-m', 'flood', '-q', '200000', '-t', String(listen), '-n', '60000', '-s', String(sink))
     const before = cpuSeconds(pid)
-    const result = send('-m', 'flood', '-q', '200000', '-t', String(listen), '-n', String(MESSAGES), '-s', String(sink))
+    const result = send(
+      '-m',
+      'flood',
+      '-q',
+      '200000',
+      '-t',
+      String(listen),
+      '-n',
+      String(MESSAGES),
+      '-s',
+      String(sink),
+    )
     return { ...result, cpu_us: ((cpuSeconds(pid) - before) / MESSAGES) * 1e6 }
   })
 

@@ -4,7 +4,7 @@
  * bench/results, the table to bench/README.md.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { writeTable } from './table.mjs'
@@ -31,6 +31,7 @@ const machine = {
   openssl: process.versions.openssl,
 }
 
+mkdirSync(`${here}results`, { recursive: true })
 for (const question of questions) {
   const rounds = []
   for (let round = 0; round < ROUNDS; round++) {

@@ -16,6 +16,8 @@ export type ErrorCode =
 
 /** One thing that is wrong, and where. */
 export interface Issue {
+  /** Which file, where the reader may have another one in mind. */
+  readonly file?: string
   /** Where: `groups.trunk-a.keys[1].expires`, `column 7`, `trunk.carrier.agreement`. */
   readonly path: string
   /** Line in the file it came from, from 1, where the parser knows it. */
@@ -40,10 +42,11 @@ export class ConfigError extends Error {
   }
 }
 
-/** One issue on one line: `line 7: groups.a.keys[0].expires: …`. */
+/** One issue on one line: `keyring.toml: line 7: groups.a.keys[0].expires: …`. */
 export function formatIssue(issue: Issue): string {
   const line = issue.line === undefined ? '' : `line ${issue.line}: `
-  return `${line}${issue.path}: ${issue.message}`
+  const file = issue.file === undefined ? '' : `${issue.file}: `
+  return `${file}${line}${issue.path}: ${issue.message}`
 }
 
 /** The candidate nearest to `name` by edit distance, if it is near enough to be a slip of the hand. */

@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
+import { ConfigError } from '../errors.ts'
 import { formatKeyring } from '../keyring/format-toml.ts'
 import type { Keyring } from '../keyring/keyring.ts'
 import { lintKeyring } from '../keyring/lint.ts'
@@ -52,6 +53,10 @@ export function addKeyringCommand(program: Command): void {
     .addHelpText('after', '\nExample:\n  xkeys keyring import-kamailio kamailio.cfg --out keyring.toml')
     .action((file: string | undefined, options: { out?: string }) => {
       const ring = importModparams(readInput(file ?? '-').toString('utf8'), new Date())
+      if (ring.groups.length === 0) {
+        const issue = { path: file ?? '-', message: 'it has no xkey line' }
+        throw new ConfigError('ERR_MODPARAM_INVALID', [issue])
+      }
       warn(ring)
       const toml = formatKeyring(ring)
       if (options.out === undefined) process.stdout.write(toml)

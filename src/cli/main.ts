@@ -62,7 +62,8 @@ function report(error: unknown): number {
 // A reader that closes the pipe early (`xkeys … | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.ok)
-  throw error
+  process.stderr.write(`xkeys: cannot write to standard output (${error.code ?? error.message})\n`)
+  process.exit(EXIT.bug)
 })
 
 try {

@@ -26,8 +26,16 @@ const UNKNOWN: Endpoint = { address: '127.0.0.1', port: 5060 }
 /** Adds the options of `ContextOptions`. */
 export function addContextOptions(command: Command): Command {
   return command
-    .option('--source <address:port>', 'where the message came from ($si, $sp)', endpointOption)
-    .option('--local <address:port>', 'where it arrived ($Ri, $Rp)', endpointOption)
+    .option(
+      '--source <address:port>',
+      'where the message came from ($si, $sp); 127.0.0.1:5060 where absent',
+      endpointOption,
+    )
+    .option(
+      '--local <address:port>',
+      'where it arrived, or leaves from ($Ri, $Rp); 127.0.0.1:5060 where absent',
+      endpointOption,
+    )
     .addOption(
       new Option('--transport <name>', 'how it travelled')
         .choices(['udp', 'tcp', 'tls', 'ws', 'wss'])
@@ -93,6 +101,9 @@ export function readAgreement(
 ): { readonly agreement: Agreement; readonly keyring: Keyring } {
   const now = options.now ?? new Date()
   if (options.config !== undefined) {
+    const other = (['keyring', 'group', 'template'] as const).find((name) => options[name] !== undefined)
+    if (other !== undefined)
+      throw new UsageError(`--config brings its own ${other}; give it or --${other}, not both`)
     const { config, keyring } = loadConfig(options.config, process.env, now)
     const names = config.trunks.map((trunk) => trunk.name)
     const trunk =

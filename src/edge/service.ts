@@ -36,7 +36,9 @@ export function loadConfig(
   now: Date,
 ): LoadedConfig {
   const config = parseEdgeConfig(readConfig(path))
-  const keyring = loadKeyringFile(resolve(dirname(path), config.keyring), { env, now })
+  const keyring = namingFile(config.keyring, () =>
+    loadKeyringFile(resolve(dirname(path), config.keyring), { env, now }),
+  )
   const issues: Issue[] = config.trunks
     .filter((trunk) => !keyring.hasGroup(trunk.agreement.group))
     .map((trunk) => ({
@@ -48,6 +50,17 @@ export function loadConfig(
   if (config.strictKeys || open) issues.push(...weak)
   if (issues.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', issues)
   return { path, config, keyring, warnings: weak }
+}
+
+/** Names the file of each issue: the reader has the other file in mind. */
+function namingFile<T>(file: string, load: () => T): T {
+  try {
+    return load()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const issues = error.issues.map((issue) => (issue.path.endsWith(file) ? issue : { ...issue, file }))
+    throw new ConfigError(error.code, issues, { cause: error })
+  }
 }
 
 function isLoopback(address: string): boolean {

@@ -122,6 +122,8 @@ const SKIPPED = /[ \t]*(?:(?:#|\/\/|!!|loadmodule\b)(?:\\\r?\n|[^\n])*|\/\*[^]*?
 const MODPARAM = /\s*modparam\s*\(\s*/y
 const COMMA = /\s*,\s*/y
 const INTEGER = /-?\d+/y
+/** A name that `#!define` gave a value. */
+const WORD = /[A-Za-z_]\w*/y
 const CLOSE = /\s*\)[ \t]*;?[ \t]*/y
 const LINE = /[^\n]*/y
 const STATEMENT = /^[ \t]*modparam\s*\(/m
@@ -155,12 +157,16 @@ function* readStatements(text: string): Generator<{ line: number; result: Result
     const parameter = takeString()
     if (!parameter.ok) return parameter
     if (take(COMMA) === undefined) return { ok: false, message: 'a comma is missing behind the parameter' }
-    const number = take(INTEGER)
+    // Kamailio takes the module for a regular expression, `a|b`; other forms of it are not understood here.
+    const isOurs = module.value.toLowerCase().split('|').includes('auth_xkeys')
+    const number = take(INTEGER) ?? (isOurs ? undefined : take(WORD))
     const value = number === undefined ? takeString() : undefined
+    if (!isOurs) {
+      take(CLOSE)
+      return undefined
+    }
     if (value?.ok === false) return value
     if (take(CLOSE) === undefined) return { ok: false, message: 'a closing parenthesis is missing' }
-    // Kamailio takes the module for a regular expression, `a|b`; other forms of it are not understood here.
-    if (!module.value.toLowerCase().split('|').includes('auth_xkeys')) return undefined
     if (parameter.value === 'xkey') return value ?? { ok: false, message: 'must be a string' }
     if (parameter.value === 'hmac_engine') return undefined
     const near = nearest(parameter.value, ['xkey'])

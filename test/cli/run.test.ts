@@ -133,7 +133,7 @@ describe('xkeys run', () => {
     expect(outcome).toEqual({
       stdout: '',
       stderr:
-        'xkeys: line 3: groups.gw.keys[0].value_env: cannot be fetched: the environment variable is not set\n',
+        'xkeys: keys.toml: line 3: groups.gw.keys[0].value_env: cannot be fetched: the environment variable is not set\n',
       exit: 78,
     })
   })

@@ -232,6 +232,9 @@ describe('T08 T09: what two parsers could read in two ways is refused', () => {
 
 const cseq = (value: string): string => outcome(bytesOf({ with: { CSeq: value } }))
 
+const of = (method: string, CSeq: string): string =>
+  outcome(bytesOf({ start: `${method} sip:a@[::1]:5060;x=%20?y SIP/2.0`, with: { CSeq } }))
+
 describe('CSeq', () => {
   it.each(['1 INVITE', '0009   INVITE', '1 INVITE ', '1\tINVITE', '1\r\n INVITE', '99999999999999 INVITE'])(
     '%j is one',
@@ -241,8 +244,6 @@ describe('CSeq', () => {
   )
 
   it('T04: names the method of the start line, in the same case', () => {
-    const of = (method: string, CSeq: string): string =>
-      outcome(bytesOf({ start: `${method} sip:a@[::1]:5060;x=%20?y SIP/2.0`, with: { CSeq } }))
     expect(of('OPTIONS', '1 OPTIONS')).toBe('accepted')
     expect(of("x-!.*_+`'~", "1 x-!.*_+`'~")).toBe('accepted')
     expect(of('BYE', '1 INVITE')).toBe('cseq-mismatch')

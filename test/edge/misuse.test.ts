@@ -17,21 +17,21 @@ request = "$rm:$ci:$hdr(CSeq)"
 response = "$rs:$ci:$hdr(CSeq)"
 `
 
-describe('T15: one trunk cannot lead the upstream to another', () => {
-  const bye = async (rig: Rig, route: string, uri: string, id?: string): Promise<void> => {
-    const bytes = requestOf('BYE', rig.upstream, {
-      start: `BYE ${uri} SIP/2.0`,
-      with: { To: '<sip:bob@biloxi.example>;tag=peer', ...(id !== undefined && { 'Call-ID': id }) },
-      add: [['Route', route]],
-    })
-    await rig.upstream.send(bytes, rig.upstreamAt)
-  }
-  const recorded = async (rig: Rig, own: string): Promise<readonly string[]> => {
-    const invite = requestOf('INVITE', rig.carrier, { add: [['Record-Route', own]] })
-    await rig.carrier.send(rig.sign(invite), rig.trunkAt)
-    return (await rig.upstream.receive()).message.headers('Record-Route')
-  }
+const bye = async (rig: Rig, route: string, uri: string, id?: string): Promise<void> => {
+  const bytes = requestOf('BYE', rig.upstream, {
+    start: `BYE ${uri} SIP/2.0`,
+    with: { To: '<sip:bob@biloxi.example>;tag=peer', ...(id !== undefined && { 'Call-ID': id }) },
+    add: [['Route', route]],
+  })
+  await rig.upstream.send(bytes, rig.upstreamAt)
+}
+const recorded = async (rig: Rig, own: string): Promise<readonly string[]> => {
+  const invite = requestOf('INVITE', rig.carrier, { add: [['Record-Route', own]] })
+  await rig.carrier.send(rig.sign(invite), rig.trunkAt)
+  return (await rig.upstream.receive()).message.headers('Record-Route')
+}
 
+describe('T15: one trunk cannot lead the upstream to another', () => {
   it('by a Record-Route of its own under ours', async () => {
     const rig = await startRig({ more: other() })
     const routes = await recorded(rig, `<sip:127.0.0.1:${rig.trunkAt.port};lr;xk-trunk=other>`)
