@@ -27,5 +27,5 @@ for (const { optionalDependencies = {}, dev } of Object.values({ ...lock.package
   }
 }
 const [root, ...others] = Object.entries(lock.packages)
-lock.packages = Object.fromEntries([root, ...others.sort(([a], [b]) => (a < b ? -1 : 1))])
+lock.packages = Object.fromEntries([root, ...others.toSorted(([a], [b]) => (a < b ? -1 : 1))])
 writeFileSync(path, `${JSON.stringify(lock, null, 2)}\n`)
