@@ -52,8 +52,13 @@ const PARSE_ERRORS: Readonly<Record<Exclude<ParseFailure, 'empty'>, true>> = {
   'content-length-exceeds': true,
 }
 
-/** Creates the series of drops and parse errors, at 0. */
-export function prepareDropCounters({ dropped, parseErrors }: Metrics): void {
-  for (const reason of DROP_REASONS) dropped.cell({ reason })
+/** Creates the series of drops and parse errors, at 0; the counters of drops. */
+export function dropCounters({ dropped, parseErrors }: Metrics): Readonly<Record<DropReason, Cell>> {
   for (const kind of Object.keys(PARSE_ERRORS)) parseErrors.cell({ kind })
+  return {
+    'source-unknown': dropped.cell({ reason: 'source-unknown' }),
+    'via-malformed': dropped.cell({ reason: 'via-malformed' }),
+    'via-not-ours': dropped.cell({ reason: 'via-not-ours' }),
+    'target-unknown': dropped.cell({ reason: 'target-unknown' }),
+  }
 }

@@ -15,6 +15,7 @@ import { loadKeyringFile } from '../stores/keyring-file.ts'
 import { openAdmin, type Admin } from './admin.ts'
 import { parseEdgeConfig, type EdgeConfig } from './config.ts'
 import { createEdge, type Edge } from './edge.ts'
+import type { EdgeEvent } from './event.ts'
 
 /** A configuration with the keyring it names. */
 export interface LoadedConfig {
@@ -78,6 +79,22 @@ function readConfig(path: string): string {
   }
 }
 
+/** Logs events: drops at debug; of each kind of trouble one line a second, with how many were held back. */
+export function createEventLog(log: Logger, now: () => number = Date.now): (event: EdgeEvent) => void {
+  const last = new Map<string, { at: number; held: number }>()
+  return (event) => {
+    if (event.event === 'dropped') return log.debug(event)
+    const kind = `${event.event} ${event.side} ${event.peer ?? ''}`
+    const seen = last.get(kind)
+    if (seen !== undefined && Math.abs(now() - seen.at) < 1000) {
+      seen.held++
+      return
+    }
+    log.warn({ ...event, ...(seen !== undefined && seen.held > 0 && { held: seen.held }) })
+    last.set(kind, { at: now(), held: 0 })
+  }
+}
+
 /** What a service runs with. */
 export interface ServiceOptions {
   readonly loaded: LoadedConfig
@@ -109,7 +126,7 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
     config,
     keyring: () => keyring,
     metrics,
-    onEvent: (event) => (event.event === 'dropped' ? log.debug(event) : log.warn(event)),
+    onEvent: createEventLog(log),
     ...(log.isLevelEnabled('debug') && { onDecision: (event) => log.debug(event) }),
   })
   let draining = false

@@ -25,7 +25,7 @@ import {
   responseTarget,
 } from './forward.ts'
 import { createLimiter } from './limiter.ts'
-import { createMessageCounter, prepareDropCounters, type DropReason } from './message-counter.ts'
+import { createMessageCounter, dropCounters, type DropReason } from './message-counter.ts'
 import { createsDialog, hostPort, popOwnRoutes, recordRoute } from './route-set.ts'
 import { createTrunkFinder, type Trunk } from './trunk.ts'
 
@@ -63,7 +63,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
   }
   const countIn = createMessageCounter(metrics, 'in')
   const countOut = createMessageCounter(metrics, 'out')
-  prepareDropCounters(metrics)
+  const drops = dropCounters(metrics)
   const mayRefuse = createLimiter(config.limits.refusalsPerSecond)
   const suppressed = {
     trunk: metrics.suppressed.cell({ side: 'trunk' }),
@@ -77,7 +77,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
   let draining = false
 
   const drop = (side: Side, reason: DropReason, source: Endpoint): void => {
-    metrics.dropped.cell({ reason }).value++
+    drops[reason].value++
     emit({ event: 'dropped', side, reason, source })
   }
   const send = (side: Side, bytes: Buffer, to: Endpoint, view: MessageView): void => {

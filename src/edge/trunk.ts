@@ -20,6 +20,8 @@ import { VERIFY_FAILURES, createVerifier } from '../xkeys/verify.ts'
 import type { TrunkConfig } from './config.ts'
 import type { EdgeEvent } from './event.ts'
 
+const DIRECTIONS = ['request', 'response'] as const
+
 /** One trunk. */
 export interface Trunk {
   readonly name: string
@@ -85,13 +87,20 @@ export function createTrunk(
       keyCells.set(key, (cell = metrics.keyVerifications.cell({ group, key, peer: name })))
     return cell
   }
-  const signature = (key: string, direction: string, outcome: string): Cell =>
-    metrics.signatures.cell({ group, key, direction, outcome })
+  const signatureCells = { request: new Map<string, Cell>(), response: new Map<string, Cell>() }
+  const signature = (key: string, direction: 'request' | 'response', outcome: 'ok' | 'error'): Cell => {
+    let cell = signatureCells[direction].get(key)
+    if (cell === undefined) {
+      signatureCells[direction].set(key, (cell = metrics.signatures.cell({ group, key, direction, outcome })))
+    }
+    return cell
+  }
   for (const key of keyring().keys(group)) {
     keyCell(key.name)
-    for (const direction of ['request', 'response']) signature(key.name, direction, 'ok')
+    for (const direction of DIRECTIONS) signature(key.name, direction, 'ok')
   }
-  for (const direction of ['request', 'response']) signature('', direction, 'error')
+  // Errors have no key, and no key has an empty name.
+  for (const direction of DIRECTIONS) signature('', direction, 'error')
 
   const invites = createInviteTable(maxInvites)
   const tokenHeader = headerSelector(agreement.header)
@@ -142,8 +151,9 @@ export function createTrunk(
     sign(context) {
       const result = signer.sign(context)
       if (result.ok || result.reason !== 'direction-unsigned') {
-        const [key, outcome] = result.ok ? [result.key.name, 'ok'] : ['', 'error']
-        signature(key, context.message.kind, outcome).value++
+        const { kind } = context.message
+        const cell = result.ok ? signature(result.key.name, kind, 'ok') : signature('', kind, 'error')
+        cell.value++
       }
       return result
     },

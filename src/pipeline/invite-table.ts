@@ -4,6 +4,7 @@
  * §16.11 lets a stateless proxy forward a CANCEL blindly.
  * @module
  */
+import { hash } from 'node:crypto'
 import type { Endpoint } from '../message/types.ts'
 import type { MessageView } from '../message/view.ts'
 
@@ -123,10 +124,12 @@ export function createInviteTable(capacity: number, times: InviteTimes = INVITE_
 function transactionOf(view: MessageView): string {
   const { callId, cseq, cseqNumberEnd } = view.layout
   const { from } = view
-  return [
+  // Its hash, so that an entry takes the same room whatever a peer writes there.
+  const parts = [
     view.requestUri,
     view.text(view.valueStart(callId), view.valueEnd(callId)).trimEnd(),
     view.text(view.valueStart(cseq), cseqNumberEnd),
     from === null || from.tagStart < 0 ? '' : view.text(from.tagStart, from.tagEnd),
-  ].join('\n')
+  ]
+  return hash('sha256', parts.join('\n'), 'base64')
 }

@@ -54,7 +54,7 @@ export interface Agreement {
 
 /** Headers that a message cannot spare: removing every line of that name before adding a token would break it. */
 const RESERVED = new Set(
-  'via v from f to t call-id i cseq max-forwards content-length l content-type c contact m route record-route'.split(
+  'via v from f to t call-id i cseq max-forwards content-length l content-type c contact m route record-route require proxy-require supported k authorization proxy-authorization www-authenticate proxy-authenticate expires event o session-expires x refer-to r identity y'.split(
     ' ',
   ),
 )
