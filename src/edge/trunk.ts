@@ -2,8 +2,6 @@
  * A trunk at work: who it is by source, its pipeline, its signer, its counters.
  * @module
  */
-import { createHmac } from 'node:crypto'
-import type { Key } from '../keyring/key.ts'
 import type { KeyringSource } from '../keyring/keyring.ts'
 import { headerSelector } from '../message/header-names.ts'
 import type { Endpoint, MessageContext } from '../message/types.ts'
@@ -19,6 +17,7 @@ import { createSigner, type SignResult } from '../xkeys/sign.ts'
 import { VERIFY_FAILURES, createVerifier } from '../xkeys/verify.ts'
 import type { TrunkConfig } from './config.ts'
 import type { EdgeEvent } from './event.ts'
+import { createRouteMarks } from './route-mark.ts'
 
 const DIRECTIONS = ['request', 'response'] as const
 
@@ -40,12 +39,9 @@ export interface Trunk {
   remember(branch: string, invite: MessageView, source: Endpoint, target: Endpoint, now: number): void
   /** Whether a request may go without a token where it matches an INVITE: a CANCEL or an ACK that has none. */
   mayMatch(request: MessageView): boolean
-  /**
-   * What names this trunk in the Record-Route of a dialog: its name, and a MAC over it and the Call-ID under the key
-   * that signs. Another peer cannot make it, and it holds on every node and after a restart. Empty without a key.
-   */
+  /** What names this trunk in the Record-Route of a dialog: see route-mark.ts. */
   routeMark(callId: string): string
-  /** Whether a mark is this trunk's for the dialog, under any of its usable keys. */
+  /** Whether a mark is this trunk's for the dialog. */
   isRouteMark(mark: string, callId: string): boolean
   /** Counts a request that went without a token. */
   countSkipped(): void
@@ -104,6 +100,7 @@ export function createTrunk(
 
   const invites = createInviteTable(maxInvites)
   const tokenHeader = headerSelector(agreement.header)
+  const marks = createRouteMarks(name, agreement, keyring)
 
   return {
     name,
@@ -123,14 +120,8 @@ export function createTrunk(
         (method === 'CANCEL' || method === 'ACK') && bodyStart === end && request.find(tokenHeader, 0) < 0
       )
     },
-    routeMark(callId) {
-      const key = keyring().activeKey(group, new Date())
-      return key === undefined ? name : `${name}.${routeMac(key, name, callId)}`
-    },
-    isRouteMark(mark, callId) {
-      const keys = keyring().verificationKeys(group, new Date())
-      return keys.some((key) => mark === `${name}.${routeMac(key, name, callId)}`)
-    },
+    routeMark: (callId) => marks.mark(callId),
+    isRouteMark: (mark, callId) => marks.isMark(mark, callId),
     countSkipped() {
       outcomes.request.skipped.value++
     },
@@ -158,13 +149,6 @@ export function createTrunk(
       return result
     },
   }
-}
-
-function routeMac(key: Key, trunk: string, callId: string): string {
-  return createHmac('sha256', key.secret)
-    .update(`record-route\0${trunk}\0${callId}`)
-    .digest('hex')
-    .slice(0, 20)
 }
 
 /** Finds the trunks that a source may belong to, the likeliest first: the one whose token header is there. */
