@@ -37,11 +37,36 @@ function table({ question, commit, date, machine, rounds }) {
   return `${lines.join('\n')}\n`
 }
 
+/** @param {any} result */
+function edgeTable({ commit, date, machine, pairs }) {
+  /** @param {(pair: any) => readonly [number, number]} read */
+  const row = (read) => {
+    const ours = pairs.map((/** @type {any} */ pair) => read(pair)[0])
+    const theirs = pairs.map((/** @type {any} */ pair) => read(pair)[1])
+    const factor = ratios(ours, theirs)
+    const spread = `${quantile(factor, 0).toFixed(2)}–${quantile(factor, 1).toFixed(2)}`
+    return `${median(ours).toFixed(1)} | ${median(theirs).toFixed(1)} | ${median(factor).toFixed(2)} (${spread})`
+  }
+  return [
+    '### edge',
+    '',
+    `${pairs.length} pairs, commit ${commit}, ${date.slice(0, 10)}, ${machine.cpu}, Node ${machine.node.slice(1)}`,
+    '',
+    '| | ours, median | Kamailio, median | ours : Kamailio, pair by pair |',
+    '|---|---:|---:|---:|',
+    `| messages/s at saturation | ${row(({ ours, theirs }) => [ours.msg_per_s, theirs.msg_per_s])} |`,
+    `| CPU µs per message | ${row(({ ours, theirs }) => [ours.cpu_us, theirs.cpu_us])} |`,
+    `| p99 µs at half of the slower one's rate | ${row(({ latency }) => [latency.ours.p99_us, latency.theirs.p99_us])} |`,
+    '',
+  ].join('\n')
+}
+
 /** Writes the tables and returns them. */
 export function writeTable() {
   const results = readdirSync(`${here}results`).filter((file) => file.endsWith('.json'))
   const tables = results
-    .map((file) => table(JSON.parse(readFileSync(`${here}results/${file}`, 'utf8'))))
+    .map((file) => JSON.parse(readFileSync(`${here}results/${file}`, 'utf8')))
+    .map((result) => (result.pairs === undefined ? table(result) : edgeTable(result)))
     .join('\n')
   const path = `${here}README.md`
   const before = existsSync(path) ? readFileSync(path, 'utf8').split(START)[0] : ''
