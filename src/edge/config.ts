@@ -123,7 +123,11 @@ export function parseEdgeConfig(text: string): EdgeConfig {
       issues.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0)),
     )
   }
-  const raw = readSettings(schema, toml.value, KNOWN, report) ?? fail()
+  const raw = readSettings(schema, toml.value, KNOWN, report)
+  if (raw === undefined) {
+    checkAgreements(toml.value['agreements'], report)
+    return fail()
+  }
   const endpoint = (path: TomlPath, value: string): Endpoint => {
     const found = parseEndpoint(value)
     if (typeof found !== 'string') return found
@@ -241,6 +245,15 @@ function readAgreement(
       report(['agreements', name, ...keys], [...where, message].join(': '))
     }
     return undefined
+  }
+}
+
+/** Looks at the agreements of a file whose shape is wrong elsewhere, so that their faults are told in the same run. */
+function checkAgreements(agreements: unknown, report: Report): void {
+  if (typeof agreements !== 'object' || agreements === null) return
+  for (const [name, table] of Object.entries(agreements)) {
+    const shaped = agreementSchema.safeParse(table)
+    if (shaped.success) readAgreement(name, shaped.data, report)
   }
 }
 

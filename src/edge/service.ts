@@ -11,6 +11,7 @@ import { describeKeyring } from '../keyring/facts.ts'
 import type { Keyring } from '../keyring/keyring.ts'
 import { lintKeyring } from '../keyring/lint.ts'
 import { createMetrics, type Metrics } from '../metrics/metrics.ts'
+import { parseToml } from '../toml.ts'
 import { loadKeyringFile } from '../stores/keyring-file.ts'
 import { openAdmin, type Admin } from './admin.ts'
 import { parseEdgeConfig, type EdgeConfig } from './config.ts'
@@ -36,10 +37,17 @@ export function loadConfig(
   env: Readonly<Record<string, string | undefined>>,
   now: Date,
 ): LoadedConfig {
-  const config = parseEdgeConfig(readConfig(path))
-  const keyring = namingFile(config.keyring, () =>
-    loadKeyringFile(resolve(dirname(path), config.keyring), { env, now }),
+  const text = readConfig(path)
+  const load = (file: string): Keyring =>
+    namingFile(file, () => loadKeyringFile(resolve(dirname(path), file), { env, now }))
+  const config = withIssuesOf(
+    () => parseEdgeConfig(text),
+    () => {
+      const file = keyringOf(text)
+      if (file !== undefined) load(file)
+    },
   )
+  const keyring = load(config.keyring)
   const issues: Issue[] = config.trunks
     .filter((trunk) => !keyring.hasGroup(trunk.agreement.group))
     .map((trunk) => ({
@@ -51,6 +59,29 @@ export function loadConfig(
   if (config.strictKeys || open) issues.push(...weak)
   if (issues.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', issues)
   return { path, config, keyring, warnings: weak }
+}
+
+/** Runs `main`; where it fails, the issues of `other` are told with its own. */
+function withIssuesOf<T>(main: () => T, other: () => void): T {
+  try {
+    return main()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    try {
+      other()
+    } catch (more) {
+      if (!(more instanceof ConfigError)) throw more
+      throw new ConfigError(error.code, [...error.issues, ...more.issues], { cause: error })
+    }
+    throw error
+  }
+}
+
+/** The keyring that a configuration names, be it wrong elsewhere. */
+function keyringOf(text: string): string | undefined {
+  const toml = parseToml(text)
+  const file = toml.ok ? toml.value['keyring'] : undefined
+  return typeof file === 'string' && file !== '' ? file : undefined
 }
 
 /** Names the file of each issue: the reader has the other file in mind. */

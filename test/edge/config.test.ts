@@ -1,7 +1,10 @@
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseEdgeConfig, parseEndpoint, type EdgeConfig } from '../../src/edge/config.ts'
+import { loadConfig } from '../../src/edge/service.ts'
 import { formatIssue } from '../../src/errors.ts'
 import { errorOf } from '../keyring/error-of.ts'
+import { folderWith } from '../support/folder.ts'
 
 const BASE = `keyring = "k.toml"
 [listen]
@@ -346,4 +349,23 @@ describe('parseEndpoint', () => {
   ])('refuses %j', (text) => {
     expect(parseEndpoint(text)).toBeTypeOf('string')
   })
+})
+
+it('tells the issues of agreements and keyring together with those of the shape', () => {
+  const folder = folderWith({
+    'keys.toml': '[[groups.g.keys]]\nname = "k"\n',
+    'edge.toml':
+      'keyring = "keys.toml"\n[upstream]\ntarget = 5\n[agreements.a]\nheader = "Via"\ngroup = "g"\nalgorithm = "md5"\nrequest = "$fo"\n[trunks]\n',
+  })
+  const { message } = errorOf(() => loadConfig(join(folder, 'edge.toml'), {}, new Date()))
+  for (const part of [
+    'listen: ',
+    'upstream.target: ',
+    'agreements.a.header: ',
+    'agreements.a.algorithm: ',
+    'agreements.a.request: ',
+    'keys.toml: line 1: groups.g.keys[0]',
+  ]) {
+    expect(message).toContain(part)
+  }
 })
