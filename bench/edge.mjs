@@ -25,10 +25,9 @@ const poolFile = join(folder, 'pool.bin')
 
 function build() {
   execFileSync('cc', ['-O2', '-o', load, join(here, 'edge/udpload.c'), '-lcrypto', '-lpthread'])
-  const sdp = readFileSync(join(here, 'messages.mjs'), 'utf8').length > 0 ? SDP : ''
   const parts = []
   for (let i = 0; i < POOL; i++) {
-    const bytes = Buffer.from(message(i, sdp))
+    const bytes = Buffer.from(message(i))
     const length = Buffer.alloc(4)
     length.writeUInt32LE(bytes.length)
     parts.push(length, bytes)
@@ -41,8 +40,8 @@ const SDP =
   'm=audio 49172 RTP/AVP 0 8 18 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:18 G729/8000\r\n' +
   'a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=sendrecv\r\n'
 
-/** @param {number} i @param {string} sdp */
-function message(i, sdp) {
+/** @param {number} i */
+function message(i) {
   const number = String(i).padStart(7, '0')
   const fu = `sip:alice${String(i % 1000).padStart(4, '0')}@atlanta.example.com`
   const ru = `sip:+1555${number}@127.0.0.1:25080`
@@ -63,9 +62,9 @@ function message(i, sdp) {
     `P-Asserted-Identity: <${fu}>`,
     'Content-Type: application/sdp',
     `X-Auth: ${token}`,
-    `Content-Length: ${sdp.length}`,
+    `Content-Length: ${SDP.length}`,
     '',
-    sdp,
+    SDP,
   ].join('\r\n')
 }
 

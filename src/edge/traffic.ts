@@ -236,7 +236,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
       hops,
       // Where all Route headers go, none is left to be cut.
       routes: remove.includes('Route') ? { cuts: [], mark: undefined } : popOwnRoutes(view, own),
-      remove: [...trunk.remove, ...remove],
+      remove: remove.length === 0 ? trunk.remove : [...trunk.remove, ...remove],
     })
     const signed = to === 'trunk' ? sign(trunk, bytes, context) : bytes
     if (signed === undefined) return respond(from, view, context.source, 500)

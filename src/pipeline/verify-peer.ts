@@ -51,7 +51,7 @@ export function verifyPeer(options: VerifyPeerOptions): Stage {
  * Whether a response may pass without a token: 100 and responses to CANCEL always (a stateful Kamailio makes them
  * itself and cannot sign them), others where the agreement has `responses = "if-present"` or signs none.
  */
-export function passesUnsigned(context: MessageContext, verifier: Verifier, reason: string): boolean {
+function passesUnsigned(context: MessageContext, verifier: Verifier, reason: string): boolean {
   if (reason === 'direction-unsigned') return true
   if (reason !== 'header-missing') return false
   const { message } = context

@@ -74,7 +74,7 @@ export const hdrc: Variable = ({ inner, index }) => {
 }
 
 /** Splits a value at commas outside quotes and `<>`, blanks around each entry cut. */
-export function splitList(value: string): string[] {
+function splitList(value: string): string[] {
   const entries: string[] = []
   let start = 0
   let quoted = false

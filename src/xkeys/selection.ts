@@ -4,7 +4,7 @@
  */
 import type { Key } from '../keyring/key.ts'
 import type { KeyState } from '../keyring/state.ts'
-import type { Keyring, KeyringSource, KeyRef } from '../keyring/keyring.ts'
+import { foldGroup, type Keyring, type KeyringSource, type KeyRef } from '../keyring/keyring.ts'
 import type { Agreement } from './agreement.ts'
 import { keyedHash, wipe, type KeyedHash, type WorkBuffer } from './algorithm.ts'
 
@@ -77,9 +77,9 @@ export function selectKeys(options: KeyOptions, work: WorkBuffer, use: 'sign' | 
 function bindKeys(ring: Keyring, agreement: Agreement, now: Date, use: 'sign' | 'verify'): Selection {
   const { group, spec, maxData } = agreement
   // One look at all states: asked key by key, a group of a thousand would stall the process.
-  const wanted = group.toLowerCase()
+  const wanted = foldGroup(group)
   const states = new Map<string, KeyState>()
-  for (const row of ring.list(now)) if (row.group.toLowerCase() === wanted) states.set(row.name, row.state)
+  for (const row of ring.list(now)) if (foldGroup(row.group) === wanted) states.set(row.name, row.state)
   const bind = (key: Key): BoundKey => {
     const state = states.get(key.name)
     if (state !== 'pending' && state !== 'active' && state !== 'overlapping') {
