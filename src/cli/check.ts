@@ -3,11 +3,10 @@
  * @module
  */
 import type { Command } from 'commander'
+import { keyWarnings } from '../edge/config-keys.ts'
+import { explainConfig } from '../edge/config-words.ts'
 import { loadConfig } from '../edge/service.ts'
-import type { TrunkConfig } from '../edge/config.ts'
-import type { Keyring } from '../keyring/keyring.ts'
-import type { Endpoint } from '../message/types.ts'
-import type { SourceRange } from '../pipeline/source.ts'
+import { formatIssue } from '../errors.ts'
 import { print } from './io.ts'
 
 /** Adds the command. */
@@ -23,57 +22,10 @@ export function addCheckCommand(program: Command): void {
     .action(({ config: path }: { config: string }) => {
       const now = new Date()
       const { config, keyring, warnings } = loadConfig(path, process.env, now)
-      for (const { path: where, message } of warnings)
-        process.stderr.write(`xkeys: warning: ${where}: ${message}\n`)
+      for (const issue of [...config.warnings, ...keyWarnings(config.trunks, keyring, now), ...warnings]) {
+        process.stderr.write(`xkeys: warning: ${formatIssue(issue)}\n`)
+      }
       print(`${path}: valid`)
-      print(
-        `Trunks reach the edge at ${text(config.listen.trunk)}; the upstream ${text(config.upstream.target)} reaches it at ${text(config.listen.upstream)}.`,
-      )
-      for (const trunk of config.trunks) for (const line of explain(trunk, keyring, now)) print(line)
+      for (const line of explainConfig(config, keyring, now)) print(line)
     })
-}
-
-function text({ address, port }: Endpoint): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
-}
-
-function rangeText({ address, port, prefix }: SourceRange): string {
-  if (port !== undefined) return text({ address, port })
-  return prefix === (address.includes(':') ? 128 : 32) ? address : `${address}/${prefix}`
-}
-
-function explain(
-  { name, sources, target, agreement, domains }: TrunkConfig,
-  keyring: Keyring,
-  now: Date,
-): string[] {
-  const { group, header, request, response } = agreement
-  const active = keyring.activeKey(group, now)
-  const others = keyring.verificationKeys(group, now).filter((key) => key !== active)
-  const names = others.map((key) => key.name).join(', ')
-  const policy = {
-    required: 'must carry one',
-    'if-present': 'may carry one, which must be right',
-    off: 'carry none',
-  }[response === undefined ? 'off' : agreement.responses]
-  return [
-    `Trunk ${name}:`,
-    `  from ${sources.map(rangeText).join(', ')}; requests for it go to ${text(target)}${domains.length > 0 ? ` (also for ${domains.join(', ')})` : ''}`,
-    `  tokens: header ${header}, ${agreement.algorithm}, group ${group}`,
-    active === undefined
-      ? `  signs with: nothing, no key is active; what should be signed is answered 500`
-      : `  signs with ${active.name}${active.expires === undefined ? '' : `, until ${active.expires.toISOString()}`}`,
-    `  accepts ${[...(active ? [active.name] : []), ...(others.length > 0 ? [names] : [])].join(', ') || 'no key: everything is refused'}`,
-    ...(request === undefined
-      ? ['  requests carry no token and are refused']
-      : [
-          `  requests from it must carry a token over ${request.receiver.source}; to it they are signed over ${request.sender.source}`,
-        ]),
-    `  responses from it ${policy}${response === undefined ? '' : `, over ${response.receiver.source}; to it they are signed over ${response.sender.source}`}`,
-    ...(agreement.spec.family === 'sha'
-      ? [
-          '  note: a sha form is a prefix hash for Kamailio peers; hmac is stronger where the peer can compute it',
-        ]
-      : []),
-  ]
 }

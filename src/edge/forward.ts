@@ -3,14 +3,13 @@
  * @module
  */
 import { isBlank, isDigit } from '../message/chars.ts'
-import { headerSelector } from '../message/header-names.ts'
+import { headerSelector, type HeaderSelector } from '../message/header-names.ts'
 import { splice, type Cut } from '../message/splice.ts'
 import { stampVia } from '../message/stamp.ts'
 import type { Endpoint } from '../message/types.ts'
 import { parseVia, type Via } from '../message/via.ts'
 import type { MessageView } from '../message/view.ts'
 import { isIP } from 'node:net'
-import type { OwnRoutes } from './route-set.ts'
 
 const VIA = headerSelector('Via')
 const MAX_FORWARDS = headerSelector('Max-Forwards')
@@ -19,12 +18,13 @@ const MAX_FORWARDS = headerSelector('Max-Forwards')
 export interface RequestHop {
   readonly source: Endpoint
   /** Our lines above its top Via: our Via, and Record-Route where it creates a dialog. */
-  readonly lines: string
+  readonly lines: Uint8Array
   /** Hops left before this one. */
   readonly hops: number | 'none'
-  readonly routes: OwnRoutes
+  /** What becomes of its Route headers, and of the Request-URI with them. */
+  readonly routes: readonly Cut[]
   /** Headers to take out. */
-  readonly remove: readonly string[]
+  readonly remove: readonly HeaderSelector[]
 }
 
 /** Hops left: a number, `none` where the header is absent, `malformed`. */
@@ -49,10 +49,10 @@ export function forwardRequest(view: MessageView, via: Via, hop: RequestHop): Bu
   const { layout, bytes } = view
   // Above every header: a peer may have laid its Record-Route above its Via, and ours belongs in front of it.
   const top = view.nameStart(0)
-  const limit = hop.hops === 'none' ? 'Max-Forwards: 70\r\n' : ''
-  const cuts: Cut[] = [{ start: top, end: top, text: hop.lines + limit }]
-  for (const cut of stampVia(bytes, via, hop.source)) cuts.push(cut)
-  for (const cut of hop.routes.cuts) cuts.push(cut)
+  const cuts: Cut[] = [{ start: top, end: top, text: hop.lines }]
+  if (hop.hops === 'none') cuts.push({ start: top, end: top, text: 'Max-Forwards: 70\r\n' })
+  stampVia(bytes, via, hop.source, cuts)
+  for (const cut of hop.routes) cuts.push(cut)
   if (hop.hops !== 'none') {
     const row = view.find(MAX_FORWARDS, 0)
     cuts.push({ start: view.valueStart(row), end: view.valueEnd(row), text: String(hop.hops - 1) })
@@ -62,7 +62,7 @@ export function forwardRequest(view: MessageView, via: Via, hop: RequestHop): Bu
 }
 
 /** The bytes of a response as it leaves: our Via and its token gone. */
-export function forwardResponse(view: MessageView, own: Via, remove: readonly string[]): Buffer {
+export function forwardResponse(view: MessageView, own: Via, remove: readonly HeaderSelector[]): Buffer {
   const { layout, bytes } = view
   const row = layout.via
   const end = view.valueEnd(row)
@@ -75,19 +75,25 @@ export function forwardResponse(view: MessageView, own: Via, remove: readonly st
   return splice(bytes, layout.messageStart, layout.end, cuts)
 }
 
-/** The Via below our own; null where there is none, or none that can be parsed. */
-export function nextVia(view: MessageView, own: Via): Via | null {
-  const row = view.layout.via
-  const sameLine = own.end < view.valueEnd(row)
+/** A Via entry and the row that it stands in. */
+export interface ViaAt {
+  readonly via: Via
+  readonly row: number
+}
+
+/** The Via below the one in `row`; undefined where there is none, or none that can be parsed. */
+export function viaBelow(view: MessageView, { via, row }: ViaAt): ViaAt | undefined {
+  const sameLine = via.end < view.valueEnd(row)
   const next = sameLine ? row : view.find(VIA, row + 1)
-  if (next < 0) return null
-  return parseVia(view.bytes, sameLine ? own.end + 1 : view.valueStart(next), view.valueEnd(next))
+  if (next < 0) return undefined
+  const found = parseVia(view.bytes, sameLine ? via.end + 1 : view.valueStart(next), view.valueEnd(next))
+  return found === null ? undefined : { via: found, row: next }
 }
 
 /** Where a response goes once our Via is gone (RFC 3261 §18.2.2, RFC 3581 §4); undefined where nowhere. */
 export function responseTarget(view: MessageView, own: Via): Endpoint | undefined {
-  const via = nextVia(view, own)
-  if (via === null) return undefined
+  const via = viaBelow(view, { via: own, row: view.layout.via })?.via
+  if (via === undefined) return undefined
   const received = via.receivedAt >= 0 ? view.text(via.receivedStart, via.receivedEnd) : ''
   const address = (received === '' ? view.text(via.hostStart, via.hostEnd) : received).replace(/^\[|\]$/g, '')
   if (isIP(address) === 0) return undefined
@@ -98,9 +104,8 @@ export function responseTarget(view: MessageView, own: Via): Endpoint | undefine
   return port >= 1 && port <= 65535 ? { address, port } : undefined
 }
 
-function removeHeaders(view: MessageView, headers: readonly string[], cuts: Cut[]): void {
-  for (const name of headers) {
-    const selector = headerSelector(name)
+function removeHeaders(view: MessageView, headers: readonly HeaderSelector[], cuts: Cut[]): void {
+  for (const selector of headers) {
     for (let row = view.find(selector, 0); row >= 0; row = view.find(selector, row + 1)) {
       cuts.push({ start: view.nameStart(row), end: view.valueEnd(row) + 2, text: '' })
     }

@@ -16,6 +16,7 @@ import { loadKeyringFile } from '../stores/keyring-file.ts'
 import { openAdmin, type Admin } from './admin.ts'
 import { parseEdgeConfig, type EdgeConfig } from './config.ts'
 import { createEdge, type Edge } from './edge.ts'
+import { watchClock } from './clock-watch.ts'
 import type { EdgeEvent } from './event.ts'
 
 /** A configuration with the keyring it names. */
@@ -151,6 +152,7 @@ export interface Service {
 export async function startService({ loaded, version, logTo }: ServiceOptions): Promise<Service> {
   const { config, keyring } = loaded
   const log = pino({ level: config.log.level, base: null }, logTo ?? pino.destination(1))
+  for (const issue of config.warnings) log.warn({ event: 'config', path: issue.path }, issue.message)
   for (const issue of loaded.warnings) log.warn({ event: 'weak-key', path: issue.path }, issue.message)
   const metrics = createMetrics({ version, keyring: () => describeKeyring(keyring, new Date()) })
   const edge = await createEdge({
@@ -182,6 +184,10 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
     },
     'edge started',
   )
+  // A step is told, never a reason to refuse: keys do not come back to life by it.
+  const unwatchClock = watchClock((milliseconds) =>
+    log.warn({ event: 'clock-step', milliseconds }, 'the wall clock stepped; keys begin and end by it'),
+  )
   let stopped: Promise<void> | undefined
   let endDrain: (() => void) | undefined
   const stop = async (): Promise<void> => {
@@ -194,6 +200,7 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
       setTimeout(resolve, drainTimeout * 1000).unref()
       if (drainTimeout === 0) resolve()
     })
+    unwatchClock()
     await edge.close()
     await admin?.close()
     log.info({ event: 'stopped' }, 'edge stopped')

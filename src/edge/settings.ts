@@ -1,51 +1,132 @@
 /**
- * Checking a TOML table against a schema, with words of our own for what is wrong.
+ * Reading a TOML table by a schema: all that is right, and words of our own for all that is wrong.
  * @module
  */
-import type { z } from 'zod'
+import { z } from 'zod'
 import { nearest } from '../errors.ts'
 import { describeToml, type TomlPath, type TomlTable, type TomlValue } from '../toml.ts'
 
 /** Takes one issue. */
 export type Report = (path: TomlPath, message: string) => void
 
-/**
- * Names of the settings a table can have, by the table's name: `` for the root, `trunks` for every table in it, and
- * `agreements.*` for a table in one of those.
- */
-export type KnownSettings = Readonly<Record<string, readonly string[]>>
+/** What could be read by a schema: like its output, but anything can be missing. */
+export type Found<S> =
+  S extends z.ZodOptional<infer Inner>
+    ? Found<Inner>
+    : S extends z.ZodPrefault<infer Inner>
+      ? Found<Inner>
+      : S extends z.ZodObject<infer Shape>
+        ? { readonly [Name in keyof Shape]?: Found<Shape[Name]> | undefined }
+        : S extends z.ZodRecord<z.core.$ZodRecordKey, infer Value>
+          ? Readonly<Record<string, Found<Value> | undefined>>
+          : z.output<S>
 
-/**
- * The settings as the schema has them. Unknown ones are reported and left out, so that the others can still be looked
- * at; undefined where one is missing or of a wrong kind.
- */
-export function readSettings<S extends z.ZodType>(
-  schema: S,
-  value: TomlTable,
-  known: KnownSettings,
-  report: Report,
-): z.infer<S> | undefined {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  for (const issue of parsed.error.issues) explain(issue, [], value, known, report)
-  return schema.safeParse(withoutUnknown(value, parsed.error.issues)).data
+/** A setting of a schema. */
+export interface Leaf {
+  /** From the root; `NAME` stands for a name that the operator chooses. */
+  readonly path: readonly string[]
+  readonly schema: z.ZodType
 }
 
-function withoutUnknown(value: TomlTable, issues: readonly z.core.$ZodIssue[]): unknown {
-  const copy: unknown = structuredClone(value)
-  for (const issue of issues) {
-    if (issue.code !== 'unrecognized_keys') continue
-    const table = at(copy, issue.path)
-    if (typeof table !== 'object' || table === null) continue
-    for (const key of issue.keys) Reflect.deleteProperty(table, key)
+/** Every setting of a schema, in the order written. */
+export function leavesOf(schema: z.ZodType, path: readonly string[] = []): readonly Leaf[] {
+  const table = unwrap(schema)
+  if (table instanceof z.ZodObject) {
+    return Object.entries(table.shape as Record<string, z.ZodType>).flatMap(([name, inner]) =>
+      leavesOf(inner, [...path, name]),
+    )
   }
-  return copy
+  if (table instanceof z.ZodRecord) return leavesOf(table.valueType as z.ZodType, [...path, 'NAME'])
+  return [{ path, schema }]
 }
 
-function at(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
+/** A schema without what says that it can be left out. */
+export function unwrap(schema: z.ZodType): z.ZodType {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) {
+    return unwrap(schema.def.innerType as z.ZodType)
+  }
+  return schema
+}
+
+/**
+ * Reads the settings that a schema has. What is wrong is reported and left out, so that one fault hides no other; where
+ * nothing was reported, the schema parses the value.
+ */
+export function readSettings<S extends z.ZodType>(schema: S, value: TomlTable, report: Report): Found<S> {
+  const leaves = leavesOf(schema)
+
+  /** The settings of that name in other tables: a line that stands in the wrong one. */
+  function elsewhere(name: string): string | undefined {
+    const found = leaves.filter(({ path }) => path.at(-1) === name).map(({ path }) => path.join('.'))
+    return found.length === 0 ? undefined : found.join(' or ')
+  }
+
+  function unknown(path: TomlPath, name: string, found: TomlValue, names: readonly string[]): void {
+    const hint = (isTable(found) ? undefined : elsewhere(name)) ?? nearest(name, names)
+    report([...path, name], `unknown setting${hint === undefined ? '' : `; did you mean ${hint}?`}`)
+  }
+
+  function read(outer: z.ZodType, found: TomlValue | undefined, path: TomlPath): unknown {
+    const schema = unwrap(outer)
+    const table = found === undefined && outer instanceof z.ZodPrefault ? {} : found
+    const wantsTable = schema instanceof z.ZodObject || schema instanceof z.ZodRecord
+    // Said here, because the schema takes a date for a table.
+    if (wantsTable && table !== undefined && !isTable(table)) {
+      return report(path, `it must be a table, is ${describeToml(table)}`)
+    }
+    if (schema instanceof z.ZodObject && isTable(table)) {
+      const shape = schema.shape as Readonly<Record<string, z.ZodType>>
+      const names = Object.keys(shape)
+      const known = names.map((name) => [name, read(shape[name]!, table[name], [...path, name])] as const)
+      for (const [name, inner] of Object.entries(table)) {
+        if (!names.includes(name)) unknown(path, name, inner, names)
+      }
+      return Object.fromEntries(known)
+    }
+    if (schema instanceof z.ZodRecord && isTable(found)) {
+      return Object.fromEntries(
+        Object.entries(found).map(([name, inner]) => {
+          const key = (schema.keyType as z.ZodType).safeParse(name)
+          for (const { message } of key.error?.issues ?? []) report([...path, name], message)
+          return [name, read(schema.valueType as z.ZodType, inner, [...path, name])]
+        }),
+      )
+    }
+    if (schema instanceof z.ZodUnion && isTable(found)) {
+      const option = (schema.options as readonly z.ZodType[]).find((each) => each instanceof z.ZodObject)
+      const sides = option && (read(option, found, path) as Readonly<Record<string, unknown>>)
+      return sides && Object.values(sides).includes(undefined) ? undefined : sides
+    }
+    return mismatch(outer, found, path)
+  }
+
+  function mismatch(schema: z.ZodType, found: TomlValue | undefined, path: TomlPath): unknown {
+    const result = schema.safeParse(found)
+    if (result.success) return result.data
+    for (const issue of result.error.issues) {
+      const where = issue.path.filter((key) => typeof key !== 'symbol')
+      report([...path, ...where], explain(issue, schema, at(found, where)))
+    }
+    // Of a list, what is right in it: other checks want to see it.
+    const list = unwrap(schema)
+    if (!(list instanceof z.ZodArray) || !Array.isArray(found)) return undefined
+    return found.flatMap((element) => {
+      const one = (list.element as z.ZodType).safeParse(element)
+      return one.success ? [one.data] : []
+    })
+  }
+
+  return read(schema, value, []) as Found<S>
+}
+
+function isTable(value: TomlValue | undefined): value is TomlTable {
+  return typeof value === 'object' && !Array.isArray(value) && !(value instanceof Date)
+}
+
+function at(value: TomlValue | undefined, path: readonly (string | number)[]): TomlValue | undefined {
+  return path.reduce<TomlValue | undefined>(
     (found, key) =>
-      typeof found === 'object' && found !== null ? (found as Record<PropertyKey, unknown>)[key] : undefined,
+      typeof found === 'object' ? (found as Readonly<Record<string | number, TomlValue>>)[key] : undefined,
     value,
   )
 }
@@ -56,46 +137,24 @@ const KINDS: Readonly<Record<string, string>> = {
   number: 'a number',
   int: 'a whole number',
   array: 'an array',
-  object: 'a table',
-  record: 'a table',
 }
 
-function explain(
-  issue: z.core.$ZodIssue,
-  above: TomlPath,
-  root: TomlTable,
-  known: KnownSettings,
-  report: Report,
-): void {
-  const path = [...above, ...issue.path.map((key) => (typeof key === 'symbol' ? String(key) : key))]
-  const value = at(root, path) as TomlValue | undefined
-  if (issue.code === 'unrecognized_keys') {
-    for (const key of issue.keys) {
-      const hint = nearest(key, known[tableName(path)] ?? [])
-      report([...path, key], `unknown setting${hint === undefined ? '' : `; did you mean ${hint}?`}`)
-    }
-  } else if (issue.code === 'invalid_type') {
-    const kind = KINDS[issue.expected] ?? issue.expected
-    report(path, value === undefined ? 'it is missing' : `it must be ${kind}, is ${describeToml(value)}`)
-  } else if (issue.code === 'invalid_key') {
-    for (const { message } of issue.issues) report(path, message)
-  } else if (issue.code === 'invalid_union') {
-    // Of the alternatives, the one that the value could have been meant as.
-    const isTable = typeof value === 'object' && !Array.isArray(value)
-    const meant = issue.errors.find(
-      (errors) =>
-        isTable && !errors.some(({ code, path: where }) => code === 'invalid_type' && where.length === 0),
-    )
-    if (meant === undefined) report(path, 'it must be a text, or a table { sender = "…", receiver = "…" }')
-    else for (const error of meant) explain(error, path, root, known, report)
-  } else {
-    report(path, issue.message)
+function explain(issue: z.core.$ZodIssue, schema: z.ZodType, value: TomlValue | undefined): string {
+  const kind = unwrap(schema)
+  if (value === undefined) return 'it is missing'
+  if (kind instanceof z.ZodNumber && (typeof value === 'number' || typeof value === 'bigint')) {
+    const whole = kind.isInt ? 'a whole number ' : ''
+    return `it must be ${whole}from ${kind.minValue} to ${kind.maxValue}, is ${value}`
   }
-}
-
-/** `trunks` for the path of any trunk, `agreements.*` for that of a table in an agreement. */
-function tableName(path: TomlPath): string {
-  const [first, ...more] = path.map(String)
-  if (first !== 'agreements' && first !== 'trunks') return path.join('.')
-  return more.length < 2 ? first : `${first}.*`
+  if (issue.code === 'invalid_type') {
+    return `it must be ${KINDS[issue.expected] ?? issue.expected}, is ${describeToml(value)}`
+  }
+  if (issue.code === 'invalid_union') return 'it must be a text, or a table { sender = "…", receiver = "…" }'
+  if (issue.code === 'invalid_value') {
+    const choices = issue.values.map(String)
+    const hint = typeof value === 'string' ? nearest(value, choices) : undefined
+    const list = choices.map((choice) => JSON.stringify(choice)).join(', ')
+    return `it must be one of ${list}${hint === undefined ? '' : `; did you mean ${JSON.stringify(hint)}?`}`
+  }
+  return issue.code === 'too_small' ? 'it is empty' : issue.message
 }

@@ -17,7 +17,8 @@ import { createSigner, type SignResult } from '../xkeys/sign.ts'
 import { VERIFY_FAILURES, createVerifier } from '../xkeys/verify.ts'
 import type { TrunkConfig } from './config.ts'
 import type { EdgeEvent } from './event.ts'
-import { createRouteMarks } from './route-mark.ts'
+import type { Path } from './path.ts'
+import { createRouteMarks, type RouteMarks } from './route-mark.ts'
 
 const DIRECTIONS = ['request', 'response'] as const
 
@@ -26,7 +27,6 @@ export interface Trunk {
   readonly name: string
   readonly config: TrunkConfig
   readonly pipeline: Pipeline
-  readonly remove: readonly string[]
   /** Whether a message from there may be this trunk's. */
   hasSource(source: Endpoint): boolean
   /** Counts one decision, once. */
@@ -34,15 +34,15 @@ export interface Trunk {
   /** Signs, and counts it. */
   sign(context: MessageContext): SignResult
   /** INVITEs that came from it, for what belongs to them and carries no token. */
-  readonly invites: InviteTable
+  readonly invites: InviteTable<Path>
   /** Remembers an accepted INVITE; where there is no room, tells. */
-  remember(branch: string, invite: MessageView, source: Endpoint, target: Endpoint, now: number): void
+  remember(transaction: string, source: Endpoint, path: Path, now: number): void
   /** Whether a request may go without a token where it matches an INVITE: a CANCEL or an ACK that has none. */
   mayMatch(request: MessageView): boolean
-  /** What names this trunk in the Record-Route of a dialog: see route-mark.ts. */
-  routeMark(callId: string): string
-  /** Whether a mark is this trunk's for the dialog. */
-  isRouteMark(mark: string, callId: string): boolean
+  /** What names this trunk in the Record-Route that the upstream sees: see route-mark.ts. */
+  readonly marks: RouteMarks
+  /** The same in the Record-Route that another trunk sees. */
+  marksFor(holder: Trunk): RouteMarks
   /** Counts a request that went without a token. */
   countSkipped(): void
 }
@@ -98,17 +98,23 @@ export function createTrunk(
   // Errors have no key, and no key has an empty name.
   for (const direction of DIRECTIONS) signature('', direction, 'error')
 
-  const invites = createInviteTable(maxInvites)
+  const invites = createInviteTable<Path>(maxInvites)
   const tokenHeader = headerSelector(agreement.header)
-  const marks = createRouteMarks(name, agreement, keyring)
+  const markSets = new Map<string, RouteMarks>()
+  const marksFor = (holder: string): RouteMarks => {
+    let marks = markSets.get(holder)
+    if (marks === undefined)
+      markSets.set(holder, (marks = createRouteMarks(name, agreement, keyring, holder)))
+    return marks
+  }
 
   return {
     name,
     config,
     invites,
-    remember(branch, invite, source, target, now) {
+    remember(transaction, source, path, now) {
       if (config.unsigned === 'refuse') return
-      if (invites.remember(branch, invite, source, target, now) === 'full') {
+      if (invites.remember(transaction, source, path, now) === 'full') {
         emit({ event: 'invites-full', side: 'trunk', peer: name })
       }
     },
@@ -120,13 +126,12 @@ export function createTrunk(
         (method === 'CANCEL' || method === 'ACK') && bodyStart === end && request.find(tokenHeader, 0) < 0
       )
     },
-    routeMark: (callId) => marks.mark(callId),
-    isRouteMark: (mark, callId) => marks.isMark(mark, callId),
+    marks: marksFor(''),
+    marksFor: (holder) => marksFor(holder.name),
     countSkipped() {
       outcomes.request.skipped.value++
     },
     pipeline: createPipeline([verifyPeer({ peer: name, verifier })]),
-    remove: [agreement.header],
     hasSource: matchRanges(config.sources),
     count(decision, { kind }) {
       if (decision.verdict !== 'accept') {
@@ -164,16 +169,22 @@ export function createTrunkFinder(trunks: readonly Trunk[]): TrunkFinder {
         prefix: range.prefix,
         matches: createAddressMatcher(range),
         header: headerSelector(trunk.config.agreement.header),
+        alone: [trunk],
       })),
     )
     .toSorted((a, b) => b.prefix - a.prefix || Number(b.port !== undefined) - Number(a.port !== undefined))
   return (source, message) => {
-    const claims = entries.filter(
-      ({ port, matches }) => (port === undefined || port === source.port) && matches(source.address),
-    )
-    if (claims.length < 2) return claims.map(({ trunk }) => trunk)
+    let first: (typeof entries)[number] | undefined
+    let more: (typeof entries)[number][] | undefined
+    for (const entry of entries) {
+      if ((entry.port !== undefined && entry.port !== source.port) || !entry.matches(source.address)) continue
+      if (first === undefined) first = entry
+      else (more ??= [first]).push(entry)
+    }
+    if (first === undefined) return []
+    if (more === undefined) return first.alone
     const view = viewOf(message)
-    const named = claims.filter(({ header }) => view.find(header, 0) >= 0)
-    return [...named, ...claims.filter((claim) => !named.includes(claim))].map(({ trunk }) => trunk)
+    const named = more.filter(({ header }) => view.find(header, 0) >= 0)
+    return [...named, ...more.filter((claim) => !named.includes(claim))].map(({ trunk }) => trunk)
   }
 }

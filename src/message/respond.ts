@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { headerLine, headerSelector } from './header-names.ts'
-import { splice } from './splice.ts'
+import { splice, type Cut } from './splice.ts'
 import { stampVia } from './stamp.ts'
 import type { Endpoint } from './types.ts'
 import type { MessageView } from './view.ts'
@@ -64,9 +64,9 @@ function stamped(request: MessageView, row: number, source: Endpoint): string {
   const end = request.valueEnd(row)
   const via = parseVia(request.bytes, start, end)
   if (via === null) return valueOf(request, row)
-  return splice(request.bytes, start, end, stampVia(request.bytes, via, source))
-    .toString('latin1')
-    .trimEnd()
+  const cuts: Cut[] = []
+  stampVia(request.bytes, via, source, cuts)
+  return splice(request.bytes, start, end, cuts).toString('latin1').trimEnd()
 }
 
 function valueOf(view: MessageView, row: number): string {

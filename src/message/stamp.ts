@@ -7,21 +7,18 @@ import type { Endpoint } from './types.ts'
 import type { Via } from './via.ts'
 
 /**
- * The cuts that stamp `via` with its source: `received` where the sent-by differs or `rport` asks for it, and the
+ * Adds the cuts that stamp `via` with its source: `received` where the sent-by differs or `rport` asks for it, and the
  * value of `rport`. A `received` that the sender wrote itself goes.
  */
-export function stampVia(bytes: Buffer, via: Via, source: Endpoint): readonly Cut[] {
-  const cuts: Cut[] = []
+export function stampVia(bytes: Buffer, via: Via, source: Endpoint, cuts: Cut[]): void {
   if (via.receivedAt >= 0) cuts.push({ start: via.receivedAt, end: via.receivedEnd, text: '' })
-  const rport = via.rportAt >= 0
-  let text = ''
-  if (rport || !isSentBy(bytes, via, source.address)) text = `;received=${source.address}`
-  if (rport) {
+  if (via.rportAt >= 0) {
     cuts.push({ start: via.rportAt, end: via.rportEnd, text: '' })
-    text += `;rport=${source.port}`
+    const text = `;received=${source.address};rport=${source.port}`
+    cuts.push({ start: via.end, end: via.end, text })
+  } else if (!isSentBy(bytes, via, source.address)) {
+    cuts.push({ start: via.end, end: via.end, text: `;received=${source.address}` })
   }
-  if (text !== '') cuts.push({ start: via.end, end: via.end, text })
-  return cuts
 }
 
 function isSentBy(bytes: Buffer, via: Via, address: string): boolean {

@@ -165,16 +165,18 @@ function parseEntry(grammar: ViaGrammar, bytes: Uint8Array, start: number, end: 
       valueEnd = i
       i = skipLws(bytes, i, end)
     }
-    if (spells(bytes, nameStart, nameEnd, 'branch')) {
+    // Most parameters are one of three; their lengths tell which one to look for.
+    const length = nameEnd - nameStart
+    if (length === 6 && spells(bytes, nameStart, nameEnd, 'branch')) {
       if (branchStart >= 0 && grammar === RFC3261) return null
       branchStart = valueStart
       branchEnd = valueEnd
-    } else if (spells(bytes, nameStart, nameEnd, 'received')) {
+    } else if (length === 8 && spells(bytes, nameStart, nameEnd, 'received')) {
       if (receivedStart >= 0 && grammar === RFC3261) return null
       receivedAt = at
       receivedStart = valueStart
       receivedEnd = valueEnd
-    } else if (spells(bytes, nameStart, nameEnd, 'rport')) {
+    } else if (length === 5 && spells(bytes, nameStart, nameEnd, 'rport')) {
       if (rportStart >= 0 && grammar === RFC3261) return null
       rportAt = at
       rportStart = valueStart

@@ -6,6 +6,7 @@
  */
 import { hash } from 'node:crypto'
 import type { Endpoint } from '../message/types.ts'
+import { parseVia } from '../message/via.ts'
 import type { MessageView } from '../message/view.ts'
 
 /** Times, milliseconds. */
@@ -22,57 +23,60 @@ export interface InviteTimes {
 export const INVITE_TIMES: InviteTimes = { calling: 200_000, ringing: 7_200_000, completed: 32_000 }
 
 /** What is remembered of an INVITE. */
-interface Invite {
+interface Invite<Target> {
   readonly source: Endpoint
-  readonly transaction: string
-  readonly target: Endpoint
+  readonly target: Target
   expires: number
 }
 
 /**
- * The accepted INVITEs of one trunk, by the branch under which they went on: it follows from the sent-by and branch of
- * their top Via, so a CANCEL and an ACK come to the same one, and a response carries it. Times are milliseconds of one
- * clock that does not step back.
+ * The accepted INVITEs of one peer, by the name of their transaction: it must cover sent-by and branch of the top Via,
+ * Call-ID, CSeq number, From tag and Request-URI, which a CANCEL and the ACK of a failure share with their INVITE
+ * (`transactionName`, or a branch made of them). Times are milliseconds of one clock that does not step back.
  */
-export interface InviteTable {
+export interface InviteTable<Target> {
   /** Remembers an accepted INVITE and where it went. `full`: there is no room, and nothing was evicted for it. */
-  remember(
-    branch: string,
-    invite: MessageView,
-    source: Endpoint,
-    target: Endpoint,
-    now: number,
-  ): 'new' | 'same' | 'full'
+  remember(transaction: string, source: Endpoint, target: Target, now: number): 'new' | 'same' | 'full'
   /** Takes note of a response to a remembered INVITE: ringing keeps it, a final one leaves it to its ACK. */
-  note(branch: string, status: number, now: number): void
+  note(transaction: string, status: number, now: number): void
   /** Where the INVITE went that a CANCEL or the ACK of a failure belongs to; undefined where it belongs to none. */
-  match(branch: string, request: MessageView, source: Endpoint, now: number): Endpoint | undefined
+  match(transaction: string, method: string, source: Endpoint, now: number): Target | undefined
   readonly size: number
 }
 
 type State = 'calling' | 'ringing' | 'completed'
 const STATES = ['calling', 'ringing', 'completed'] as const
 
+/** How often what has ended is looked for, milliseconds; a table that is full looks at once. */
+const SWEEP_EVERY = 1000
+
 /** Creates an empty table. @param capacity most INVITEs remembered at once */
-export function createInviteTable(capacity: number, times: InviteTimes = INVITE_TIMES): InviteTable {
+export function createInviteTable<Target>(
+  capacity: number,
+  times: InviteTimes = INVITE_TIMES,
+): InviteTable<Target> {
   // One map a state: all entries of a map live equally long, so the oldest is the first to go.
-  const maps: Record<State, Map<string, Invite>> = {
+  const maps: Record<State, Map<string, Invite<Target>>> = {
     calling: new Map(),
     ringing: new Map(),
     completed: new Map(),
   }
+  let nextSweep = 0
 
   function sweep(now: number): void {
+    nextSweep = now + SWEEP_EVERY
     for (const state of STATES) {
-      for (const [branch, { expires }] of maps[state]) {
+      for (const [transaction, { expires }] of maps[state]) {
         if (expires > now) break
-        maps[state].delete(branch)
+        maps[state].delete(transaction)
       }
     }
   }
 
-  function stateOf(branch: string): State | undefined {
-    return STATES.find((state) => maps[state].has(branch))
+  function stateOf(transaction: string): State | undefined {
+    if (maps.calling.has(transaction)) return 'calling'
+    if (maps.ringing.has(transaction)) return 'ringing'
+    return maps.completed.has(transaction) ? 'completed' : undefined
   }
 
   const size = (): number => maps.calling.size + maps.ringing.size + maps.completed.size
@@ -81,55 +85,54 @@ export function createInviteTable(capacity: number, times: InviteTimes = INVITE_
     get size() {
       return size()
     },
-    remember(branch, invite, source, target, now) {
-      const state = stateOf(branch)
-      if (state !== undefined && maps[state].get(branch)!.expires > now) return 'same'
-      sweep(now)
+    remember(transaction, source, target, now) {
+      const state = stateOf(transaction)
+      if (state !== undefined && maps[state].get(transaction)!.expires > now) return 'same'
+      if (now >= nextSweep || size() >= capacity) sweep(now)
       if (size() >= capacity) return 'full'
-      maps.calling.set(branch, {
-        source,
-        transaction: transactionOf(invite),
-        target,
-        expires: now + times.calling,
-      })
+      if (state !== undefined) maps[state].delete(transaction)
+      maps.calling.set(transaction, { source, target, expires: now + times.calling })
       return 'new'
     },
-    note(branch, status, now) {
-      const state = status === 100 ? undefined : stateOf(branch)
+    note(transaction, status, now) {
+      const state = status === 100 ? undefined : stateOf(transaction)
       if (state === undefined || state === 'completed') return
       const next = status < 200 ? 'ringing' : 'completed'
       if (next === state) return
-      const invite = maps[state].get(branch)!
-      maps[state].delete(branch)
+      const invite = maps[state].get(transaction)!
+      maps[state].delete(transaction)
       // The ACK of a 2xx is a request of its own (§13.2.2.4) and must carry a token.
       if (status >= 200 && status < 300) return
       invite.expires = now + times[next]
-      maps[next].set(branch, invite)
+      maps[next].set(transaction, invite)
     },
-    match(branch, request, source, now) {
-      const state = stateOf(branch)
-      if (state === undefined || (request.method === 'ACK') !== (state === 'completed')) return undefined
-      const invite = maps[state].get(branch)!
+    match(transaction, method, source, now) {
+      const state = stateOf(transaction)
+      if (state === undefined || (method === 'ACK') !== (state === 'completed')) return undefined
+      const invite = maps[state].get(transaction)!
       const same =
-        invite.expires > now &&
-        invite.source.address === source.address &&
-        invite.source.port === source.port &&
-        invite.transaction === transactionOf(request)
+        invite.expires > now && invite.source.address === source.address && invite.source.port === source.port
       return same ? invite.target : undefined
     },
   }
 }
 
-/** What a CANCEL and an ACK share with their INVITE beside the branch: Request-URI, Call-ID, CSeq number, From tag. */
-function transactionOf(view: MessageView): string {
-  const { callId, cseq, cseqNumberEnd } = view.layout
+/**
+ * A name for the transaction of an INVITE, its CANCEL and the ACK of its failure: a hash, so that it takes the same room
+ * whatever a peer writes there. Null where the top Via cannot be parsed.
+ */
+export function transactionName(view: MessageView): string | null {
+  const { via: row, callId, cseq, cseqNumberEnd, secondStart, secondEnd } = view.layout
+  const via = parseVia(view.bytes, view.valueStart(row), view.valueEnd(row))
+  if (via === null) return null
   const { from } = view
-  // Its hash, so that an entry takes the same room whatever a peer writes there.
   const parts = [
-    view.requestUri,
+    view.text(via.hostStart, via.sentByEnd),
+    via.branchStart < 0 ? '' : view.text(via.branchStart, via.branchEnd),
     view.text(view.valueStart(callId), view.valueEnd(callId)).trimEnd(),
     view.text(view.valueStart(cseq), cseqNumberEnd),
     from === null || from.tagStart < 0 ? '' : view.text(from.tagStart, from.tagEnd),
+    view.text(secondStart, secondEnd),
   ]
   return hash('sha256', parts.join('\n'), 'base64')
 }

@@ -54,11 +54,19 @@ export function createPipeline(stages: readonly Stage[]): Pipeline {
 
 const FAILED: Verdict = { verdict: 'reject', status: 503, reason: 'stage-failed' }
 
-const VERDICTS: ReadonlySet<unknown> = new Set(['accept', 'challenge', 'reject', 'drop', 'abstain'])
-
 /** A stage written without types may answer anything: what is no verdict is a failure. */
 function checked(verdict: Verdict | null | undefined): Verdict {
-  return VERDICTS.has(verdict?.verdict) ? verdict! : FAILED
+  switch (verdict?.verdict) {
+    case 'accept':
+    case 'challenge':
+    case 'reject':
+    case 'drop':
+    case 'abstain':
+      return verdict
+    case undefined:
+    default:
+      return FAILED
+  }
 }
 
 /** Turns answers that SIP forbids into silence or a plain refusal. */

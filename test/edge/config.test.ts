@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseEdgeConfig, parseEndpoint, type EdgeConfig } from '../../src/edge/config.ts'
+import { describeSettings } from '../../src/edge/config-reference.ts'
 import { loadConfig } from '../../src/edge/service.ts'
-import { formatIssue } from '../../src/errors.ts'
+import { ConfigError, formatIssue, type Issue } from '../../src/errors.ts'
 import { errorOf } from '../keyring/error-of.ts'
 import { folderWith } from '../support/folder.ts'
 
@@ -50,6 +51,7 @@ describe('a configuration', () => {
       },
       metrics: undefined,
       log: { level: 'info' },
+      limits: { receiveBuffer: 4_194_304, drainTimeout: 5, refusalsPerSecond: 50, invites: 20_000 },
     })
     expect(config.trunks).toMatchObject([
       {
@@ -57,6 +59,8 @@ describe('a configuration', () => {
         sources: [{ address: '192.0.2.1', prefix: 32, port: undefined }],
         target: { address: '192.0.2.1', port: 5060 },
         domains: [],
+        reaches: [],
+        unsigned: 'match',
         agreement: { header: 'X-Auth', group: 'trunk-a', algorithm: 'hmac-sha256', repeated: 'reject' },
       },
     ])
@@ -246,7 +250,7 @@ describe('what is wrong is told', () => {
     [
       'a max_data out of range',
       edited(['request =', 'max_data = 3\nrequest =']),
-      ['line 11: agreements.main.max_data: it is a number of bytes from 64 to 65536'],
+      ['line 11: agreements.main.max_data: it must be a whole number from 64 to 65536, is 3'],
     ],
     [
       'sources that are none',
@@ -267,6 +271,80 @@ describe('what is wrong is told', () => {
       [
         'line 6: upstream.target: nothing can be sent to port 0',
         'line 14: trunks.carrier.target: nothing can be sent to port 0',
+      ],
+    ],
+    [
+      'a limit that is no number',
+      `${BASE}[limits]\ndrain_timeout = nan\ninvites = 1.5\nreceive_buffer = 9007199254740993\n`,
+      [
+        'line 17: limits.drain_timeout: it must be from 0 to 3600, is NaN',
+        'line 18: limits.invites: it must be a whole number from 1 to 1000000, is 1.5',
+        'line 19: limits.receive_buffer: it must be a whole number from 65536 to 1073741824, is 9007199254740993',
+      ],
+    ],
+    [
+      'a slip in a choice',
+      edited(['agreement = "main"', 'agreement = "main"\nunsigned = "matsch"']),
+      ['line 16: trunks.carrier.unsigned: it must be one of "match", "refuse"; did you mean "match"?'],
+    ],
+    [
+      'settings in the wrong table',
+      edited(
+        ['keyring =', 'drain_timeout = 3\nkeyring ='],
+        ['agreement = "main"', 'agreement = "main"\nresponses = "off"'],
+      ),
+      [
+        'line 1: drain_timeout: unknown setting; did you mean limits.drain_timeout?',
+        'line 17: trunks.carrier.responses: unknown setting; did you mean agreements.NAME.responses?',
+      ],
+    ],
+    [
+      'addresses that SIP cannot write',
+      edited(
+        ['["192.0.2.1"]', '["[fe80::1%eth0]", "::ffff:192.0.2.1"]'],
+        ['127.0.0.1:5080', '[fe80::1%eth0]:5080'],
+      ),
+      [
+        'line 6: upstream.target: an address with a zone cannot be used: SIP has no way to write it',
+        'line 13: trunks.carrier.sources[0]: an address with a zone cannot be used: SIP has no way to write it',
+        'line 13: trunks.carrier.sources[1]: it is an IPv4 address: write it as one',
+      ],
+    ],
+    [
+      'domains that no Request-URI has',
+      edited([
+        'agreement = "main"',
+        'agreement = "main"\ndomains = ["a.example:5060", "sip:b.example", "ok.example"]',
+      ]),
+      [
+        'line 16: trunks.carrier.domains[0]: it must be the host of a Request-URI, without port',
+        'line 16: trunks.carrier.domains[1]: it must be the host of a Request-URI, without port',
+      ],
+    ],
+    [
+      'targets that are the edge itself',
+      edited(['127.0.0.1:5080', '127.0.0.1:5062'], ['"192.0.2.1:5060"', '"127.0.0.1:5060"']),
+      [
+        'line 6: upstream.target: it is listen.upstream, the edge itself: requests would come back',
+        'line 14: trunks.carrier.target: it is listen.trunk, the edge itself: requests would come back',
+      ],
+    ],
+    [
+      'targets that are the edge on its other side, written in another way',
+      edited(['127.0.0.1:5062', '[::1]:5062'], ['"192.0.2.1:5060"', '"[0:0:0:0:0:0:0:1]:5062"']),
+      ['line 14: trunks.carrier.target: it is listen.upstream, the edge itself: requests would come back'],
+    ],
+    [
+      'the upstream from nowhere',
+      edited(['target = "127.0.0.1:5080"', 'target = "127.0.0.1:5080"\nsources = []']),
+      ['line 7: upstream.sources: it is empty'],
+    ],
+    [
+      'a date for a table, a list for a text',
+      `log = 2026-10-01T00:00:00Z\n${edited(['"k.toml"', '["k.toml"]'])}`,
+      [
+        'line 1: log: it must be a table, is a date and time',
+        'line 2: keyring: it must be a string, is an array',
       ],
     ],
     [
@@ -317,9 +395,255 @@ describe('trunks that could claim one message', () => {
     expect(parseEdgeConfig(second(sources, header)).trunks).toHaveLength(2)
   })
 
+  it('one IPv6 address written in two ways', () => {
+    const text = second('"2001:DB8:0::1"').replace('["192.0.2.1"]', '["2001:db8::1"]')
+    expect(issuesOf(text)).toEqual([
+      'line 23: trunks.second.sources: 2001:db8::1 is a source of trunk carrier too, and both use header x-auth',
+    ])
+  })
+
   it('one network written in two ways', () => {
     const text = second('"198.51.100.7/24"').replace('["192.0.2.1"]', '["198.51.100.0/24"]')
     expect(issuesOf(text)).toHaveLength(1)
+  })
+})
+
+/** A third trunk beside those of `second`, with more lines in it and in the second. */
+const third = (ofSecond: string, ofThird: string): string =>
+  `${second('"192.0.2.2"')}${ofSecond}\n[trunks.third]\nsources = ["192.0.2.3"]\ntarget = "192.0.2.3:5060"\nagreement = "main"\n${ofThird}\n`
+
+describe('trunks that reach others', () => {
+  it('are told by name, in the order written', () => {
+    const { trunks } = parseEdgeConfig(third('reaches = ["third", "carrier"]', 'reaches = []'))
+    expect(trunks.map(({ name, reaches }) => [name, reaches])).toEqual([
+      ['carrier', []],
+      ['second', ['third', 'carrier']],
+      ['third', []],
+    ])
+  })
+
+  it('reach what is there, not themselves, and once', () => {
+    expect(
+      issuesOf(third('reaches = ["thrid", "second"]', 'reaches = ["second", "carrier", "second", 5]')),
+    ).toEqual([
+      'line 26: trunks.second.reaches[0]: there is no trunk "thrid"; did you mean third?',
+      'line 26: trunks.second.reaches[1]: it is the trunk itself',
+      'line 31: trunks.third.reaches[3]: it must be a string, is a number',
+      'line 31: trunks.third.reaches[2]: second stands there twice',
+    ])
+  })
+})
+
+it('a domain leads to one trunk, whatever the case of its letters', () => {
+  const text = third(
+    'domains = ["a.example", "b.example"]',
+    'domains = ["c.example", "B.Example", "c.example"]',
+  )
+  expect(issuesOf(text)).toEqual([
+    'line 31: trunks.third.domains[1]: B.Example is a domain of trunk second too',
+    'line 31: trunks.third.domains[2]: c.example stands there twice',
+  ])
+})
+
+it('one fault hides no other: those of shape, of addresses, of agreements and between tables in one run', () => {
+  const text = `strict_keys = "yes"
+[listen]
+trunk = "0.0.0.0:5060"
+upstream = "127.0.0.1:5062"
+[upstream]
+target = "127.0.0.1:5062"
+[metrics]
+lisen = "127.0.0.1:9464"
+[limits]
+invites = 0
+[agreements.broken]
+header = "Via"
+group = 7
+algorithm = "md5"
+request = "$fo"
+max_data = 1
+[agreements.other]
+header = "X-Other"
+group = "g"
+algorithm = "hmac-sha256"
+request = "$ru"
+[trunks.one]
+sources = ["192.0.2.1", "pbx.example", "192.0.2.0/24"]
+target = "192.0.2.1:0"
+agreement = "othre"
+unsigned = "maybe"
+[trunks.two]
+sources = ["192.0.2.0/24", 5]
+target = "192.0.2.2:5060"
+agreement = "other"
+domains = ["x.example"]
+reaches = ["on"]
+[trunks.three]
+sources = ["192.0.2.0/24"]
+agreement = "other"
+domains = ["X.example"]
+colour = "red"
+`
+  expect(issuesOf(text)).toEqual([
+    'keyring: it is missing',
+    'line 1: strict_keys: it must be a boolean, is a string',
+    'line 3: listen.trunk: it must be a concrete address: it goes into Via and into templates',
+    'line 6: upstream.target: it is listen.upstream, the edge itself: requests would come back',
+    'line 7: metrics.listen: it is missing',
+    'line 8: metrics.lisen: unknown setting; did you mean listen?',
+    'line 10: limits.invites: it must be a whole number from 1 to 1000000, is 0',
+    expect.stringMatching(/^line 12: agreements\.broken\.header: Via is needed/),
+    'line 13: agreements.broken.group: it must be a string, is a number',
+    'line 14: agreements.broken.algorithm: unknown algorithm "md5"',
+    expect.stringMatching(/^line 15: agreements\.broken\.request: column 1: unknown pseudo-variable \$fo/),
+    'line 16: agreements.broken.max_data: it must be a whole number from 64 to 65536, is 1',
+    'line 23: trunks.one.sources[1]: "pbx.example" is not an IP address, network or address:port',
+    'line 24: trunks.one.target: nothing can be sent to port 0',
+    'line 25: trunks.one.agreement: there is no agreement "othre"; did you mean other?',
+    'line 26: trunks.one.unsigned: it must be one of "match", "refuse"',
+    'line 28: trunks.two.sources[1]: it must be a string, is a number',
+    'line 32: trunks.two.reaches[0]: there is no trunk "on"; did you mean one?',
+    'line 33: trunks.three.target: it is missing',
+    'line 34: trunks.three.sources: 192.0.2.0/24 is a source of trunk two too, and both use header X-Other',
+    'line 36: trunks.three.domains[0]: X.example is a domain of trunk two too',
+    'line 37: trunks.three.colour: unknown setting',
+  ])
+})
+
+const warningsOf = (text: string): readonly string[] => parseEdgeConfig(text).warnings.map(formatIssue)
+
+/** Its issues; none where it is a configuration. */
+function faultsOf(text: string): readonly Issue[] {
+  try {
+    parseEdgeConfig(text)
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.issues
+    throw error
+  }
+}
+
+describe('whatever stands in place of a setting', () => {
+  const settings = describeSettings().filter(({ table }) => table !== '')
+  const tables = [...new Set(settings.map(({ table }) => table))]
+  const SCALARS = ['0', '-1', '1.5', 'nan', '9007199254740993', 'true', '""', '"x"', '"0"', '"[::1%x]:1"']
+  const OTHERS = [
+    '[]',
+    '[[]]',
+    '[1]',
+    '[""]',
+    '["x"]',
+    '{}',
+    '{ x = 1 }',
+    '{ sender = 1, receiver = "" }',
+    '2026-10-01',
+  ]
+  const ODD = [...SCALARS, ...OTHERS, '2026-10-01T00:00:00Z']
+  const write = (replace: (table: string, name: string, example: string) => string): string =>
+    [
+      'keyring = "k.toml"',
+      ...tables.flatMap((table) => [
+        `[${table.replace('NAME', 'carrier')}]`,
+        ...settings
+          .filter((setting) => setting.table === table)
+          .map(({ name, example }) => `${name} = ${replace(table, name, example)}`),
+      ]),
+      '[trunks.branch]\nsources = ["127.0.0.3"]\ntarget = "127.0.0.3:5060"\nagreement = "carrier"\n',
+    ].join('\n')
+
+  it.each(ODD)('%s: a configuration, or its own path and line and no other', (odd) => {
+    for (const { table, name } of settings) {
+      const text = write((where, what, example) => (where === table && what === name ? odd : example))
+      const path = `${table}.${name}`.replace('NAME', 'carrier')
+      const line = text.slice(0, text.indexOf(`\n${name} = ${odd}\n`)).split('\n').length + 1
+      const elsewhere = faultsOf(text).filter((issue) => issue.line !== line || !issue.path.startsWith(path))
+      expect(elsewhere).toEqual([])
+    }
+  })
+
+  it.each(ODD)('%s for a whole table: the same', (odd) => {
+    for (const name of ['listen', 'upstream', 'agreements', 'trunks', 'metrics', 'log', 'limits']) {
+      const rest = write((_, __, example) => example).replaceAll(
+        new RegExp(`\\[${name}(?=[.\\]])`, 'g'),
+        '[other',
+      )
+      const error = errorOf(() => parseEdgeConfig(`${name} = ${odd}\n${rest}`))
+      expect(error.issues.map(({ path }) => path)).toContain('other')
+    }
+  })
+})
+
+describe('what works, and is hardly meant, is a warning', () => {
+  const OFF_LOOPBACK = [['127.0.0.1:5060', '192.0.2.20:5060']] as const
+
+  it.each<readonly [string, string, readonly string[]]>([
+    ['none', edited(...OFF_LOOPBACK), []],
+    [
+      'a target that loopback cannot reach',
+      BASE,
+      ['line 14: trunks.carrier.target: from the loopback address of listen.trunk nothing gets to 192.0.2.1'],
+    ],
+    [
+      'targets of the other family',
+      edited(['127.0.0.1:5060', '[2001:db8::20]:5060'], ['127.0.0.1:5080', '[::1]:5080']),
+      [
+        'line 6: upstream.target: it is an IPv6 address, and listen.upstream an IPv4 one: nothing can be sent there',
+        'line 13: trunks.carrier.sources: nothing can come from 192.0.2.1: the listener has an IPv6 address',
+        'line 14: trunks.carrier.target: it is an IPv4 address, and listen.trunk an IPv6 one: nothing can be sent there',
+      ],
+    ],
+    [
+      'targets that are no source',
+      edited(
+        ...OFF_LOOPBACK,
+        ['target = "127.0.0.1:5080"', 'target = "127.0.0.1:5080"\nsources = ["127.0.0.1:5081"]'],
+        ['["192.0.2.1"]', '["192.0.2.2", "192.0.2.8/29"]'],
+      ),
+      [
+        'line 7: upstream.sources: the target 127.0.0.1:5080 is none of them: what it answers from there would be dropped',
+        'line 14: trunks.carrier.sources: the target 192.0.2.1:5060 is none of them: what it answers from there would be dropped',
+      ],
+    ],
+    [
+      'a peer that is believed as the upstream is',
+      edited(
+        ...OFF_LOOPBACK,
+        ['target = "127.0.0.1:5080"', 'target = "127.0.0.1:5080"\nsources = ["127.0.0.1", "192.0.0.0/16"]'],
+        ['["192.0.2.1"]', '["198.51.100.7", "192.0.2.1:5060"]'],
+      ),
+      [
+        "line 14: trunks.carrier.sources: 192.0.2.1:5060 is the upstream's too: what it sends to listen.upstream needs no token",
+      ],
+    ],
+    [
+      'a listener on any port',
+      edited(['127.0.0.1:5060', '192.0.2.20:0']),
+      ['line 3: listen.trunk: port 0 is any free one: nobody knows where to send'],
+    ],
+    [
+      'an agreement for nothing',
+      `${edited(...OFF_LOOPBACK)}[agreements.idle]\nheader = "X-Idle"\ngroup = "g"\nalgorithm = "sha256"\nrequest = "$ru"\n`,
+      ['line 16: agreements.idle: no trunk uses it'],
+    ],
+    [
+      'a trunk that is the upstream',
+      edited(['"192.0.2.1:5060"', '"127.0.0.1:5080"'], ['["192.0.2.1"]', '["127.0.0.1"]']),
+      [
+        'line 14: trunks.carrier.target: it is upstream.target too: what the upstream sends to this trunk comes back to it',
+      ],
+    ],
+    [
+      'two trunks with one target',
+      second('"192.0.2.2"')
+        .replace('127.0.0.1:5060', '192.0.2.20:5060')
+        .replace('192.0.2.1:5060', '192.0.2.2:5060'),
+      [
+        'line 13: trunks.carrier.sources: the target 192.0.2.2:5060 is none of them: what it answers from there would be dropped',
+        'line 24: trunks.second.target: it is the target of trunk carrier too: a Request-URI that names it means carrier',
+      ],
+    ],
+  ])('%s', (_, text, warnings) => {
+    expect(warningsOf(text)).toEqual(warnings)
   })
 })
 
@@ -328,6 +652,7 @@ describe('parseEndpoint', () => {
     ['192.0.2.1:5060', '192.0.2.1', 5060],
     ['127.0.0.1:0', '127.0.0.1', 0],
     ['[2001:db8::1]:65535', '2001:db8::1', 65_535],
+    ['[2001:DB8:0::01]:5060', '2001:db8::1', 5060],
   ])('reads %s', (text, address, port) => {
     expect(parseEndpoint(text)).toEqual({ address, port })
   })
@@ -346,6 +671,8 @@ describe('parseEndpoint', () => {
     '192.0.2.1:-1',
     '192.0.2.0/24:5060',
     '192.0.2.1:5060 ',
+    '[fe80::1%eth0]:5060',
+    '[::ffff:192.0.2.1]:5060',
   ])('refuses %j', (text) => {
     expect(parseEndpoint(text)).toBeTypeOf('string')
   })

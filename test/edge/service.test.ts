@@ -121,7 +121,9 @@ describe('loadConfig', () => {
 
 interface Running {
   readonly service: Service
+  /** But for doubts about the configuration: port 0, which tests want, is one. */
   readonly log: readonly Record<string, unknown>[]
+  readonly doubts: readonly unknown[]
   readonly text: () => string
 }
 
@@ -133,10 +135,16 @@ async function start(loaded: LoadedConfig): Promise<Running> {
     logTo: { write: (line) => lines.push(line) },
   })
   onTestFinished(() => service.stop())
+  const parsedLines = () => lines.map((line): Record<string, unknown> => JSON.parse(line))
   return {
     service,
     get log() {
-      return lines.map((line): Record<string, unknown> => JSON.parse(line))
+      return parsedLines().filter(({ event }) => event !== 'config')
+    },
+    get doubts() {
+      return parsedLines()
+        .filter(({ event }) => event === 'config')
+        .map(({ path }) => path)
     },
     text: () => lines.join(''),
   }
@@ -164,8 +172,9 @@ function ask(service: Service, path: string, method = 'GET'): Promise<Answer> {
 
 describe('a service', () => {
   it('logs how it started, one JSON object a line', async () => {
-    const { service, log } = await start(load())
+    const { service, log, doubts } = await start(load())
     const { trunk, upstream } = service.edge.sockets
+    expect(doubts).toContain('listen.trunk')
     expect(log).toMatchObject([
       {
         level: 30,

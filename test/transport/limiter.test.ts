@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createLimiter } from '../../src/edge/limiter.ts'
+import { createLimiter } from '../../src/transport/limiter.ts'
 
 it('allows a burst, then the rate, each source for itself', () => {
   const may = createLimiter(10)
