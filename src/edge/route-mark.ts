@@ -51,7 +51,7 @@ export function createRouteMarks(
   const views: (Buffer | undefined)[] = []
   // Goes with the key that it belongs to.
   const subkeys = new WeakMap<BoundKey, Buffer>()
-  let laid: Buffer | undefined
+  let laidFor: BoundKey | undefined
 
   /** RFC 2104 HMAC of the label: one hash a mark is then enough. */
   function subkeyOf(key: BoundKey): Buffer {
@@ -66,10 +66,9 @@ export function createRouteMarks(
 
   /** SHA-256(subkey, Call-ID); of a fixed-length secret in front and cut to 80 bits, nothing can be extended. */
   function macWith(key: BoundKey, view: MessageView): string {
-    const subkey = subkeyOf(key)
-    if (laid !== subkey) {
-      work.set(subkey)
-      laid = subkey
+    if (laidFor !== key) {
+      work.set(subkeyOf(key))
+      laidFor = key
     }
     const { callId } = view.layout
     const { bytes } = view

@@ -86,7 +86,9 @@ export function createInviteTable<Target>(
       return size()
     },
     remember(transaction, source, target, now) {
-      const state = stateOf(transaction)
+      const known = maps.calling.get(transaction)
+      if (known !== undefined && known.expires > now) return 'same'
+      const state = known === undefined ? stateOf(transaction) : 'calling'
       if (state !== undefined && maps[state].get(transaction)!.expires > now) return 'same'
       if (now >= nextSweep || size() >= capacity) sweep(now)
       if (size() >= capacity) return 'full'
