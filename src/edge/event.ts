@@ -12,7 +12,7 @@ export type Side = 'trunk' | 'upstream'
 
 /** One thing that happened, for the log; no secret, no token, no message text. */
 export interface EdgeEvent {
-  readonly event: 'decided' | 'dropped' | 'socket-error' | 'sign-failed' | 'invites-full'
+  readonly event: 'decided' | 'refused' | 'dropped' | 'socket-error' | 'sign-failed' | 'invites-full'
   readonly side: Side
   readonly source?: Endpoint
   readonly peer?: string
@@ -21,6 +21,8 @@ export interface EdgeEvent {
   readonly reason?: string
   readonly key?: string
   readonly callId?: string
+  /** How many of the kind were not told since the last one that was. */
+  readonly held?: number
 }
 
 /** The event of a decision. */

@@ -116,6 +116,8 @@ export function createEventLog(log: Logger, now: () => number = Date.now): (even
   const last = new Map<string, { at: number; held: number }>()
   return (event) => {
     if (event.event === 'dropped') return log.debug(event)
+    // Sampled where it is made.
+    if (event.event === 'refused') return log.info(event)
     const kind = `${event.event} ${event.side} ${event.peer ?? ''}`
     const seen = last.get(kind)
     if (seen !== undefined && Math.abs(now() - seen.at) < 1000) {

@@ -20,6 +20,7 @@ import { inDialog, topVia } from './facts.ts'
 import { viaBelow } from './forward.ts'
 import { createMessageCounter, dropCounters, type DropReason } from './message-counter.ts'
 import type { Path } from './path.ts'
+import { createRefusalSampler } from './refusal-sampler.ts'
 import { createRelay } from './relay.ts'
 import { readRoutes, withoutRoutes } from './route-set.ts'
 import { createRouting } from './routing.ts'
@@ -61,6 +62,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
   }
   const countIn = createMessageCounter(metrics, 'in')
   const drops = dropCounters(metrics)
+  const sampleRefusal = createRefusalSampler(emit, now)
   const mayRefuse = createLimiter(config.limits.refusalsPerSecond)
   const suppressed = {
     trunk: metrics.suppressed.cell({ side: 'trunk' }),
@@ -174,6 +176,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
     if (onDecision !== undefined) onDecision(decided(decision, trunk.name, view, context))
     const { source } = context
     if (decision.verdict !== 'accept') {
+      if (onDecision === undefined) sampleRefusal(decision, trunk.name, view, context)
       if (decision.verdict === 'drop') return
       return refuse(
         'trunk',
