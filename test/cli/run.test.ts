@@ -109,7 +109,12 @@ describe('xkeys run', () => {
       .trimEnd()
       .split('\n')
       .map((text): LogLine => JSON.parse(text))
-    expect(events.map(({ event }) => event)).toEqual(['started', 'decided', 'draining', 'stopped'])
+    expect(events.map(({ event }) => event).filter((event) => event !== 'config')).toEqual([
+      'started',
+      'decided',
+      'draining',
+      'stopped',
+    ])
     expect(stdout).not.toContain(SECRETS.new)
   })
 
@@ -119,7 +124,7 @@ describe('xkeys run', () => {
     const folder = folderWith(files(trunk))
     expect(await xkeys(['run', '--config', 'edge.toml'], { cwd: folder, env })).toMatchObject({
       stderr: expect.stringMatching(/^xkeys: .*EADDRINUSE.*\n$/),
-      stdout: '',
+      stdout: expect.not.stringContaining('started'),
       exit: 78,
     })
     await first.end('SIGTERM')

@@ -4,9 +4,10 @@ import { createRefusalSampler } from '../../src/edge/refusal-sampler.ts'
 import { viewOf } from '../../src/message/view.ts'
 import { bytesOf, contextOf } from '../support/messages.ts'
 
+const refusal = (reason: string) => ({ verdict: 'reject', status: 403, reason, stage: 's' }) as const
+
 describe('refusals in the log', () => {
   const context = contextOf(bytesOf({ add: [['X-Auth', 'the-token']] }))
-  const refusal = (reason: string) => ({ verdict: 'reject', status: 403, reason, stage: 's' }) as const
 
   it('are one a second of each peer and reason, with how many were held back', () => {
     const events: EdgeEvent[] = []
