@@ -66,6 +66,8 @@ export function writeTable() {
   const results = readdirSync(`${here}results`).filter((file) => file.endsWith('.json'))
   const tables = results
     .map((file) => JSON.parse(readFileSync(`${here}results/${file}`, 'utf8')))
+    // What a soak found is told in its own words.
+    .filter((result) => result.rounds ?? result.pairs)
     .map((result) => (result.pairs === undefined ? table(result) : edgeTable(result)))
     .join('\n')
   const path = `${here}README.md`

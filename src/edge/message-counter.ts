@@ -48,8 +48,11 @@ export const DROP_REASONS = ['source-unknown', 'via-malformed', 'via-not-ours', 
 /** Why a message was dropped. */
 export type DropReason = (typeof DROP_REASONS)[number]
 
+/** A fault of what is no SIP message. */
+export type ParseError = Exclude<ParseFailure, 'empty'>
+
 /** The closed set of label `kind` of `xkeys_sip_parse_errors_total`; `empty` is a keep-alive and no error. */
-const PARSE_ERRORS: Readonly<Record<Exclude<ParseFailure, 'empty'>, true>> = {
+const PARSE_ERRORS: Readonly<Record<ParseError, true>> = {
   'start-line-malformed': true,
   'version-unsupported': true,
   'header-name-malformed': true,
@@ -66,13 +69,18 @@ const PARSE_ERRORS: Readonly<Record<Exclude<ParseFailure, 'empty'>, true>> = {
   'content-length-exceeds': true,
 }
 
-/** Creates the series of drops and parse errors, at 0; the counters of drops. */
-export function dropCounters({ dropped, parseErrors }: Metrics): Readonly<Record<DropReason, Cell>> {
-  for (const kind of Object.keys(PARSE_ERRORS)) parseErrors.cell({ kind })
+/** Counters of drops, at 0. */
+export function dropCounters({ dropped }: Metrics): Readonly<Record<DropReason, Cell>> {
   return {
     'source-unknown': dropped.cell({ reason: 'source-unknown' }),
     'via-malformed': dropped.cell({ reason: 'via-malformed' }),
     'via-not-ours': dropped.cell({ reason: 'via-not-ours' }),
     'target-unknown': dropped.cell({ reason: 'target-unknown' }),
   }
+}
+
+/** Counters of what is no SIP message, at 0. */
+export function parseErrorCounters({ parseErrors }: Metrics): Readonly<Record<ParseError, Cell>> {
+  const cells = Object.keys(PARSE_ERRORS).map((kind) => [kind, parseErrors.cell({ kind })])
+  return Object.fromEntries(cells) as Record<ParseError, Cell>
 }

@@ -8,7 +8,7 @@ import { buildResponse, isAckOf } from '../message/respond.ts'
 import type { Endpoint, MessageContext, ParseFailure } from '../message/types.ts'
 import { viewOf, type MessageView } from '../message/view.ts'
 import type { Metrics } from '../metrics/metrics.ts'
-import { refuseUnparsed } from '../pipeline/authenticate.ts'
+import { isAnswerable, refuseUnparsed } from '../pipeline/authenticate.ts'
 import { matchRanges } from '../pipeline/source.ts'
 import type { Decision } from '../pipeline/stage.ts'
 import { createLimiter } from '../transport/limiter.ts'
@@ -18,7 +18,7 @@ import type { EdgeConfig } from './config.ts'
 import { decided, type EdgeEvent, type Side } from './event.ts'
 import { inDialog, topVia } from './facts.ts'
 import { viaBelow } from './forward.ts'
-import { createMessageCounter, dropCounters, type DropReason } from './message-counter.ts'
+import { createMessageCounter, dropCounters, parseErrorCounters, type DropReason } from './message-counter.ts'
 import type { Path } from './path.ts'
 import { createRefusalSampler } from './refusal-sampler.ts'
 import { createRelay } from './relay.ts'
@@ -62,6 +62,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
   }
   const countIn = createMessageCounter(metrics, 'in')
   const drops = dropCounters(metrics)
+  const parseErrors = parseErrorCounters(metrics)
   const sampleRefusal = createRefusalSampler(emit, now)
   const mayRefuse = createLimiter(config.limits.refusalsPerSecond)
   const suppressed = {
@@ -74,9 +75,13 @@ export function createTraffic(options: TrafficOptions): Traffic {
     emit({ event: 'dropped', side, reason, source })
   }
   /** Answers whoever it is; of what one source provokes only so much, since the address may be somebody else's. */
-  const refuse = (side: Side, bytes: Buffer, source: Endpoint): void => {
-    if (mayRefuse(source.address, now())) sockets[side].send(bytes, source)
-    else suppressed[side].value++
+  const refuse = (side: Side, source: Endpoint, answer: () => Buffer | undefined): void => {
+    if (!mayRefuse(source.address, now())) {
+      suppressed[side].value++
+      return
+    }
+    const bytes = answer()
+    if (bytes !== undefined) sockets[side].send(bytes, source)
   }
   /** Answers whom we know: the upstream, or a peer whose request was accepted. */
   const respond = (side: Side, view: MessageView, source: Endpoint, status: number): void => {
@@ -109,19 +114,22 @@ export function createTraffic(options: TrafficOptions): Traffic {
   function unparsed(side: Side, bytes: Buffer, source: Endpoint, reason: ParseFailure): void {
     // Keep-alives (RFC 5626 §3.5.1) are no message and no fault.
     if (reason === 'empty') return
-    metrics.parseErrors.cell({ kind: reason }).value++
-    const { respond: refusal } = refuseUnparsed(
-      bytes,
-      { transport: 'udp', source, local: locals[side] },
-      reason,
-    )
-    if (refusal !== undefined && known[side](source)) refuse(side, refusal, source)
+    parseErrors[reason].value++
+    if (!isAnswerable(reason) || !known[side](source)) return
+    const from = { transport: 'udp', source, local: locals[side] } as const
+    refuse(side, source, () => refuseUnparsed(bytes, from, reason).respond)
   }
 
   function fromTrunk(view: MessageView, context: MessageContext): void | Promise<void> {
     const claims = findTrunks(context.source, context.message)
     const answer = view.kind === 'response' ? answered('trunk', view) : undefined
-    const trunk = isAsked(answer, view, context.source) ? answer!.path.to : claims[0]
+    // Of several trunks on one address, the one whose answer it is.
+    const isAsked =
+      claims.length > 1 &&
+      answer?.path.to !== undefined &&
+      claims.includes(answer.path.to) &&
+      isOurs(answer, view)
+    const trunk = isAsked ? answer.path.to : claims[0]
     if (trunk === undefined) return drop('trunk', 'source-unknown', context.source)
     // Without a token nothing tells trunks on one address apart: the INVITE does.
     for (const claim of claims) {
@@ -152,11 +160,10 @@ export function createTraffic(options: TrafficOptions): Traffic {
   }
   const transaction = Buffer.alloc(NAME_LENGTH)
 
-  /** Whether a response is the asked trunk's: our branch names it, under a keyed hash, and it comes from there. */
-  function isAsked(answer: Answer | undefined, view: MessageView, source: Endpoint): boolean {
-    if (trunks.length < 2 || answer?.path.to?.hasSource(source) !== true) return false
-    const below = viaBelow(view, { via: answer.own.via, row: view.layout.via })
-    return below !== undefined && below.via.branchStart >= 0 && branches.isOwn(view, answer.own, below.via)
+  /** Whether we made the branch of a response's top Via, for the Via below it. */
+  function isOurs({ own: top }: Answer, view: MessageView): boolean {
+    const below = viaBelow(view, { via: top.via, row: view.layout.via })
+    return below !== undefined && branches.isOwn(view, top, below.via)
   }
 
   function answered(side: Side, view: MessageView): Answer | undefined {
@@ -178,15 +185,15 @@ export function createTraffic(options: TrafficOptions): Traffic {
     if (decision.verdict !== 'accept') {
       if (onDecision === undefined) sampleRefusal(decision, trunk.name, view, context)
       if (decision.verdict === 'drop') return
-      return refuse(
-        'trunk',
-        buildResponse(view, source, { status: decision.status, tagSecret: secret }),
-        source,
-      )
+      const { status } = decision
+      return refuse('trunk', source, () => buildResponse(view, source, { status, tagSecret: secret }))
     }
     if (view.kind === 'response') {
-      // A trunk answers what it was asked, not what another was.
+      // A trunk answers what it was asked, not what another was; without a token, what it was really asked.
       if (answer === undefined || answer.path.to !== trunk) return drop('trunk', 'via-not-ours', source)
+      if (decision.identity.kind !== 'peer' && !isOurs(answer, view)) {
+        return drop('trunk', 'via-not-ours', source)
+      }
       return relay.response(answer.path, answer.own, view, context)
     }
     const routes = readRoutes(view, own)

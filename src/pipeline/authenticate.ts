@@ -62,6 +62,11 @@ const ANSWERABLE: ReadonlySet<ParseFailure> = new Set([
   'cseq-mismatch',
 ])
 
+/** Whether bytes with this fault may be a request that can be answered. */
+export function isAnswerable(reason: ParseFailure): boolean {
+  return ANSWERABLE.has(reason)
+}
+
 /** 400 where the request can be answered, silence otherwise. */
 export function refuseUnparsed(
   bytes: Uint8Array,

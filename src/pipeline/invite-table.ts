@@ -110,7 +110,8 @@ export function createInviteTable<Target>(
     },
     match(transaction, method, source, now) {
       const state = stateOf(transaction)
-      if (state === undefined || (method === 'ACK') !== (state === 'completed')) return undefined
+      // A CANCEL that is sent again may come behind the final response; an ACK never comes before it.
+      if (state === undefined || (method === 'ACK' && state !== 'completed')) return undefined
       const invite = maps[state].get(transaction)!
       const same =
         invite.expires > now && invite.source.address === source.address && invite.source.port === source.port

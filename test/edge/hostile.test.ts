@@ -1,10 +1,9 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseMessage } from '../../src/message/parse.ts'
-import type { Endpoint } from '../../src/message/types.ts'
 import { answerTo, moved, requestOf, startRig, type EdgeEvent, type Rig } from '../support/edge-rig.ts'
 import { bytesOf, type Parts } from '../support/messages.ts'
-import { openPeer, type UdpPeer } from '../support/udp-peer.ts'
+import { openPeer } from '../support/udp-peer.ts'
 
 /** Waits until all was dealt with. What a handler throws ends as an event beside those of the system. */
 async function bugsOf(rig: Rig): Promise<readonly EdgeEvent[]> {
@@ -128,13 +127,19 @@ describe('the edge survives', () => {
     ['0{port}', 'dropped'],
   ])('a response whose next Via has rport=%s: %s', async (rport, fate) => {
     const rig = await startRig({ carrier: 'sources = ["127.0.0.1"]\ntarget = "{carrier}"' })
-    const next = ({ at, local }: UdpPeer): string =>
-      `SIP/2.0/UDP ${at};branch=z9hG4bKx;rport=${rport.replace('{port}', String(local.port))}`
-    const response = (status: string, at: Endpoint, to: UdpPeer): Buffer =>
-      bytesOf({ start: `SIP/2.0 ${status}`, with: { Via: own(at.port) }, add: [['Via', next(to)]] })
+    const asked = rport.replace('{port}', String(rig.upstream.local.port))
     // From the trunk as a 100, which needs no token: whoever can send from its address can send this.
-    await rig.carrier.send(response('100 Trying', rig.trunkAt, rig.upstream), rig.trunkAt)
-    await rig.upstream.send(response('200 OK', rig.upstreamAt, rig.carrier), rig.upstreamAt)
+    await rig.upstream.send(requestOf('OPTIONS', rig.upstream), rig.upstreamAt)
+    const answer = answerTo((await rig.carrier.receive()).bytes, '100 Trying').toString('latin1')
+    const changed = answer.replace(/;received=[^;\r]*;rport=\d+/, `;rport=${asked}`)
+    await rig.carrier.send(Buffer.from(changed, 'latin1'), rig.trunkAt)
+    const next = `SIP/2.0/UDP ${rig.carrier.at};branch=z9hG4bKx;rport=${asked}`
+    const ok = bytesOf({
+      start: 'SIP/2.0 200 OK',
+      with: { Via: own(rig.upstreamAt.port) },
+      add: [['Via', next]],
+    })
+    await rig.upstream.send(ok, rig.upstreamAt)
     expect(await bugsOf(rig)).toEqual([])
     const passed = moved(rig.metrics.messages)['out,1xx,udp'] ?? 0
     expect([passed, moved(rig.metrics.dropped)['via-malformed'] ?? 0]).toEqual(

@@ -142,6 +142,24 @@ describe('a response from the upstream', () => {
 })
 
 describe('a response from a trunk', () => {
+  it('passes without a token only where its branch was really made by us, for the Via below it', async () => {
+    const rig = await startRig({ agreement: 'responses = "if-present"' })
+    await rig.upstream.send(requestOf('OPTIONS', rig.upstream), rig.upstreamAt)
+    const genuine = answerTo((await rig.carrier.receive()).bytes, '200 OK').toString('latin1')
+    const changes: readonly (readonly [RegExp, string])[] = [
+      [/(z9hG4bKxk-)[0-9a-f]{20}/, `$1${'0'.repeat(20)}`],
+      [/z9hG4bKpeer-1/, 'z9hG4bKpeer-2'],
+      [/Call-ID: /, 'Call-ID: x'],
+    ]
+    for (const [found, other] of changes) {
+      await rig.carrier.send(Buffer.from(genuine.replace(found, other), 'latin1'), rig.trunkAt)
+    }
+    await rig.carrier.send(Buffer.from(genuine, 'latin1'), rig.trunkAt)
+    const { upstream } = await rig.settle()
+    expect(upstream.map(({ message }) => message.status)).toEqual([200])
+    expect(moved(rig.metrics.dropped)).toEqual({ 'via-not-ours': changes.length })
+  })
+
   type Token = 'signed' | 'forged' | 'none'
   type Fate = 'accept' | 'skipped' | `reject ${string}`
   const table: readonly (readonly [string, string, string, Token, Fate])[] = [

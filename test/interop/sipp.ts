@@ -5,102 +5,11 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Endpoint } from '../../src/message/types.ts'
 import { programPath, start, tempFolder, waitUntil, isFree } from '../support/peers.ts'
+import { MIXED } from './sipp-mix.ts'
+import { SCENARIOS } from './sipp-scenarios.ts'
+import { TOLD } from './sipp-told.ts'
 
-/** Messages are written without indent: a blank in front of a header is a fold. */
-const send = (lines: readonly string[], attributes = 'retrans="500"'): string =>
-  `<send ${attributes}><![CDATA[\n${lines.join('\n')}\n\n]]></send>\n`
-const scenario = (name: string, steps: readonly string[]): string =>
-  `<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="${name}">\n${steps.join('')}</scenario>\n`
-
-const request = (
-  method: string,
-  uri: string,
-  cseq: number,
-  tag: string,
-  more: readonly string[] = [],
-): string[] => [
-  `${method} ${uri} SIP/2.0`,
-  'Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport',
-  'Max-Forwards: 70',
-  'From: "SIPp" <sip:sipp@[local_ip]:[local_port]>;tag=[pid]c[call_number]',
-  `To: <sip:service@trunk.example>${tag}`,
-  'Call-ID: [call_id]',
-  `CSeq: ${cseq} ${method}`,
-  'Contact: <sip:sipp@[local_ip]:[local_port]>',
-  ...more,
-  'Content-Length: 0',
-]
-const answer = (status: string, more: readonly string[] = []): string[] => [
-  `SIP/2.0 ${status}`,
-  '[last_Via:]',
-  '[last_Record-Route:]',
-  '[last_From:]',
-  '[last_To:];tag=[pid]s[call_number]',
-  '[last_Call-ID:]',
-  '[last_CSeq:]',
-  ...more,
-  'Content-Length: 0',
-]
-const CONTACT = ['Contact: <sip:service@[local_ip]:[local_port]>']
-const INVITE = [
-  send(request('INVITE', 'sip:service@trunk.example', 1, '')),
-  '<recv response="100" optional="true"/>\n',
-  '<recv response="180" optional="true"/>\n',
-]
-const DIALOG = '[peer_tag_param]'
-
-/** What SIPp plays. */
-export const SCENARIOS = {
-  /** INVITE, 180, 200, ACK, BYE, 200: the caller hangs up. */
-  caller: scenario('caller', [
-    ...INVITE,
-    '<recv response="200" rrs="true"/>\n',
-    send(request('ACK', '[next_url]', 1, DIALOG, ['[routes]']), ''),
-    send(request('BYE', '[next_url]', 2, DIALOG, ['[routes]'])),
-    '<recv response="200"/>\n',
-  ]),
-  callee: scenario('callee', [
-    '<recv request="INVITE"/>\n',
-    send(answer('180 Ringing', CONTACT), ''),
-    send(answer('200 OK', CONTACT)),
-    '<recv request="ACK"/>\n',
-    '<recv request="BYE"/>\n',
-    send(
-      answer('200 OK').map((line) => line.replace(/;tag=.*/, '')),
-      '',
-    ),
-  ]),
-  /** The same, but the callee hangs up. */
-  waitingCaller: scenario('waiting caller', [
-    ...INVITE,
-    '<recv response="200" rrs="true"/>\n',
-    send(request('ACK', '[next_url]', 1, DIALOG, ['[routes]']), ''),
-    '<recv request="BYE"/>\n',
-    send(
-      answer('200 OK').map((line) => line.replace(/;tag=.*/, '')),
-      '',
-    ),
-  ]),
-  hangingUpCallee: scenario('callee that hangs up', [
-    `<recv request="INVITE" rrs="true"><action><ereg regexp=".*" search_in="hdr" header="From:" assign_to="caller"/></action></recv>\n`,
-    send(answer('180 Ringing', CONTACT), ''),
-    send(answer('200 OK', CONTACT)),
-    '<recv request="ACK"/>\n',
-    send(
-      request('BYE', '[next_url]', 1, '', ['[routes]']).map((line) =>
-        line
-          .replace(/^From: .*/, 'From: <sip:service@trunk.example>;tag=[pid]s[call_number]')
-          .replace(/^To: .*/, 'To:[$caller]'),
-      ),
-    ),
-    '<recv response="200"/>\n',
-  ]),
-  /** One request that is refused. */
-  refused: scenario('refused', [
-    send(request('OPTIONS', 'sip:service@trunk.example', 1, '')),
-    '<recv response="403"/>\n',
-  ]),
-} as const
+const ALL = { ...SCENARIOS, ...MIXED, ...TOLD }
 
 /** How a run ended. */
 export interface SippResult {
@@ -114,44 +23,68 @@ export interface SippResult {
 
 /** What to play, and where. */
 export interface SippOptions {
-  readonly scenario: keyof typeof SCENARIOS
+  readonly scenario: keyof typeof ALL
   readonly local: Endpoint
   /** Where a caller sends to; a callee has none. */
   readonly to?: Endpoint
   readonly calls: number
   /** Calls a second. */
   readonly rate?: number
+  /** Its list of fields, one line a call. */
+  readonly list?: string
+  /** Longest run, seconds. */
+  readonly seconds?: number
+  /** How long a message is waited for, seconds. */
+  readonly patience?: number
+  /** What to keep for the test to read. */
+  readonly keep?: 'messages'
 }
 
-/** Starts SIPp; resolves once its socket is bound. It ends by itself after `calls`, or 40 seconds. */
+/** SIPp at work. */
+export interface Sipp {
+  readonly result: Promise<SippResult>
+  /** What it has sent and received so far, where that is kept: each message behind a line that tells when. */
+  messages(): string
+}
+
+/** Starts SIPp; resolves once its socket is bound. It ends by itself after `calls`, or its time. */
 export async function startSipp({
   scenario,
   local,
   to,
   calls,
   rate = 100,
-}: SippOptions): Promise<{ readonly result: Promise<SippResult> }> {
+  list,
+  seconds = 40,
+  patience = 8,
+  keep,
+}: SippOptions): Promise<Sipp> {
   const folder = tempFolder()
-  const file = join(folder, 'scenario.xml')
-  const table = join(folder, 'statistics.csv')
-  writeFileSync(file, SCENARIOS[scenario])
+  const path = (name: string): string => join(folder, name)
+  writeFileSync(path('scenario.xml'), ALL[scenario])
+  if (list !== undefined) writeFileSync(path('list.csv'), list)
   const sipp = start(
     programPath('sipp'),
     [
-      ['-sf', file, '-i', local.address, '-p', String(local.port), '-m', String(calls), '-nostdin'],
-      ['-trace_stat', '-stf', table, '-fd', '1', '-trace_err', '-error_file', join(folder, 'errors.log')],
-      ['-timeout', '40s', '-timeout_error', '-recv_timeout', '8000'],
+      ['-sf', path('scenario.xml'), '-i', local.address, '-p', String(local.port), '-m', String(calls)],
+      ['-trace_stat', '-stf', path('statistics.csv'), '-fd', '1', '-nostdin'],
+      ['-trace_err', '-error_file', path('errors.log')],
+      keep === undefined ? [] : ['-trace_msg', '-message_file', path('messages.log')],
+      ['-timeout', `${seconds}s`, '-timeout_error', '-recv_timeout', String(patience * 1000)],
+      // Of 11 messages one may arrive where many are lost.
+      ['-max_invite_retrans', '10'],
+      list === undefined ? [] : ['-inf', path('list.csv')],
       to === undefined ? [] : ['-r', String(rate), `${to.address}:${to.port}`],
     ].flat(),
     folder,
   )
   const result = sipp.ended.then((code): SippResult => {
-    const [names = '', ...rows] = readText(table).trim().split('\n')
+    const [names = '', ...rows] = readText(path('statistics.csv')).trim().split('\n')
     const values = rows.at(-1)?.split(';') ?? []
     const column = (name: string): number => Number(values[names.split(';').indexOf(name)] ?? NaN)
     return {
       code,
-      output: sipp.output() + readText(join(folder, 'errors.log')),
+      output: sipp.output() + readText(path('errors.log')),
       successful: column('SuccessfulCall(C)'),
       failed: column('FailedCall(C)'),
       retransmissions: column('Retransmissions(C)'),
@@ -159,7 +92,7 @@ export async function startSipp({
   })
   // A caller needs no waiting for, and a short run may be over by now.
   if (to === undefined) await waitUntil(sipp, async () => !(await isFree(local)))
-  return { result }
+  return { result, messages: () => readText(path('messages.log')) }
 }
 
 function readText(path: string): string {

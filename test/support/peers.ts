@@ -74,20 +74,37 @@ function removeFolder(path: string): void {
 }
 
 const FIRST_PORT = 26_300
-const PORTS_PER_WORKER = 100
-/** Test files run side by side: each worker has ports of its own. */
-const worker = Number(process.env['VITEST_POOL_ID'] ?? 1)
+const PORTS_PER_PROCESS = 100
+const BLOCKS = 37
+/** Test files run side by side, and so may whole runs: each process holds the first port of a block of its own. */
+let block: Promise<number> | undefined
 let nextPort = 0
 
-/** Ports that are free for UDP on every loopback address, from 26300 to 26999. */
+async function claimBlock(): Promise<number> {
+  for (let tried = 0; tried < BLOCKS; tried++) {
+    const port = FIRST_PORT + ((process.pid + tried) % BLOCKS) * PORTS_PER_PROCESS
+    const holder = createSocket('udp4')
+    const held = await new Promise<boolean>((resolve) => {
+      holder.once('error', () => resolve(false))
+      holder.bind({ port, address: '0.0.0.0', exclusive: true }, () => resolve(true))
+    })
+    holder.unref()
+    if (held) return port + 1
+  }
+  throw new Error(`no free block of ports from ${FIRST_PORT} on`)
+}
+
+/** Ports that are free for UDP on every loopback address, from 26300 to 29999. */
 export async function freePorts(count: number): Promise<number[]> {
+  const first = await (block ??= claimBlock())
+  const size = PORTS_PER_PROCESS - 1
   const ports: number[] = []
-  for (let tried = 0; ports.length < count && tried < 3 * PORTS_PER_WORKER; tried++) {
-    const port = FIRST_PORT + ((worker - 1) % 7) * PORTS_PER_WORKER + nextPort
-    nextPort = (nextPort + 1) % PORTS_PER_WORKER
+  for (let tried = 0; ports.length < count && tried < 3 * size; tried++) {
+    const port = first + nextPort
+    nextPort = (nextPort + 1) % size
     if (!ports.includes(port) && (await isFree({ address: '0.0.0.0', port }))) ports.push(port)
   }
-  if (ports.length < count) throw new Error(`no ${count} free ports from ${FIRST_PORT} on`)
+  if (ports.length < count) throw new Error(`no ${count} free ports from ${first} on`)
   return ports
 }
 
@@ -127,7 +144,7 @@ process.once('exit', () => {
 })
 
 /** Longest life of a program, seconds: it ends even where the test's own process is killed. */
-const LIFETIME = 240
+const LIFETIME = Number(process.env['PEERS_LIFETIME'] ?? 240)
 const watchdog = findExecutable('timeout')
 
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
