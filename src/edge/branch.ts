@@ -2,25 +2,25 @@
  * Branches of a stateless proxy: the same for an INVITE, its retransmissions, its CANCEL and the ACK of its failure
  * (RFC 3261 §16.11), and naming the path that the request went by, so that a response can go back.
  *
- * `z9hG4bKxk-` MAC FINGERPRINT `-` PATH: the MAC covers what names the transaction (top Via, Call-ID, CSeq number,
- * From tag) and the path; the fingerprint is of the Request-URI, by which a loop is told from a spiral (§16.3 item 4).
+ * `z9hG4bKxk-` MAC `-` PATH: the MAC covers what names the transaction (top Via, Call-ID, CSeq number, From tag) and the
+ * path.
  * @module
  */
 import { hash } from 'node:crypto'
-import { writeHex, writeHex32 } from '../message/hex.ts'
+import { writeHex } from '../message/hex.ts'
 import type { Endpoint } from '../message/types.ts'
 import { parseVia, type Via } from '../message/via.ts'
 import type { MessageView } from '../message/view.ts'
+import { addressText } from '../template/address.ts'
 
 /** RFC 3261 §8.1.1.7, and a mark of our own. */
 export const BRANCH_PREFIX = 'z9hG4bKxk-'
 
 /** Bytes of the digest that are used: 80 bits, which also withholds what an extension of the hash would need. */
 const MAC_BYTES = 10
-const MAC_LENGTH = 2 * MAC_BYTES
 
-/** Length of MAC and fingerprint, which together are the transaction's name. */
-export const NAME_LENGTH = MAC_LENGTH + 8
+/** Length of the MAC, which is the transaction's name. */
+export const NAME_LENGTH = 2 * MAC_BYTES
 
 /** Room for every field of the largest datagram, behind the secret. */
 const ROOM = 66_000
@@ -34,8 +34,6 @@ export interface Branches {
   write(view: MessageView, via: Via, path: string, out: Uint8Array, at: number): void
   /** Whether a branch of ours was made for `next`, the Via below it, and for the path that it names. */
   isOwn(view: MessageView, own: OwnVia, next: Via): boolean
-  /** Whether a request has been here before and is just as it was: one of its lower Via entries is ours, for it. */
-  isLoop(view: MessageView, own: OwnVia, next: Via): boolean
 }
 
 /** Makes branches; `secret` (bytes) keeps others from guessing them, or from putting another path's name on one. */
@@ -58,27 +56,18 @@ export function createBranches(secret: Uint8Array): Branches {
     end = from === null ? end : put(work, end, bytes, from.tagStart, from.tagEnd)
     for (let i = 0; i < path.length; i++) work[end++] = path.charCodeAt(i)
     const data = end < KEPT_VIEWS ? (views[end] ??= work.subarray(0, end)) : work.subarray(0, end)
-    const digest = hash('sha256', data, 'binary')
-    writeHex32(
-      view.kind === 'request' ? fingerprint(bytes, layout.secondStart, layout.secondEnd) : 0,
-      out,
-      writeHex(digest, MAC_BYTES, out, at),
-    )
-  }
-
-  /** Whether the first `length` digits of an own branch are those of `next`. */
-  function agrees(view: MessageView, own: OwnVia, next: Via, length: number): boolean {
-    write(view, next, own.name, wanted, 0)
-    const start = own.via.branchStart + BRANCH_PREFIX.length
-    let same = true
-    for (let i = 0; i < length; i++) same = view.bytes[start + i] === wanted[i] && same
-    return same
+    writeHex(hash('sha256', data, 'binary'), MAC_BYTES, out, at)
   }
 
   return {
     write,
-    isOwn: (view, own, next) => agrees(view, own, next, MAC_LENGTH),
-    isLoop: (view, own, next) => agrees(view, own, next, NAME_LENGTH),
+    isOwn(view, own, next) {
+      write(view, next, own.name, wanted, 0)
+      const start = own.via.branchStart + BRANCH_PREFIX.length
+      let difference = 0
+      for (let i = 0; i < NAME_LENGTH; i++) difference |= view.bytes[start + i]! ^ wanted[i]!
+      return difference === 0
+    },
   }
 }
 
@@ -95,13 +84,6 @@ function trimmed(bytes: Buffer, end: number): number {
   let i = end
   while (bytes[i - 1] === 32 || bytes[i - 1] === 9) i--
   return i
-}
-
-/** FNV-1a, 32 bits. Nobody gains by a collision: two requests of one transaction with it are one's own mistake. */
-function fingerprint(bytes: Buffer, start: number, end: number): number {
-  let value = 0x811c9dc5
-  for (let i = start; i < end; i++) value = Math.imul(value ^ bytes[i]!, 0x01000193)
-  return value
 }
 
 /** A Via entry that we put on. */
@@ -129,12 +111,11 @@ export function asOwn(view: MessageView, via: Via, local: Endpoint): OwnVia | un
 /** The name of the transaction that an own Via stands for. */
 export function nameOf(view: MessageView, { via }: OwnVia): string {
   const start = via.branchStart + BRANCH_PREFIX.length
-  return view.text(start, Math.min(start + NAME_LENGTH, via.branchEnd))
+  return view.text(start, start + NAME_LENGTH)
 }
 
 function isAt(view: MessageView, via: Via, local: Endpoint): boolean {
   const port = via.port === 0 ? 5060 : via.port
   if (port !== local.port) return false
-  const host = view.text(via.hostStart, via.hostEnd)
-  return host === local.address || host === `[${local.address}]`
+  return addressText(view.text(via.hostStart, via.hostEnd)) === local.address
 }

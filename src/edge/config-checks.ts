@@ -4,6 +4,7 @@
  */
 import { isIPv6 } from 'node:net'
 import { nearest } from '../errors.ts'
+import { foldGroup } from '../keyring/keyring.ts'
 import type { Endpoint } from '../message/types.ts'
 import type { SourceRange } from '../pipeline/source.ts'
 import type { TomlPath } from '../toml.ts'
@@ -47,6 +48,7 @@ export function checkTogether(draft: ConfigDraft, findings: Findings): void {
   checkTrusted(draft, trunks, findings)
   checkAgreementNames(draft, trunks, findings)
   checkOverlap(draft, trunks, findings)
+  checkSharedGroups(draft, trunks, findings)
   checkDomains(trunks, findings)
 }
 
@@ -180,6 +182,26 @@ function checkAgreementNames(
   for (const name of names) {
     if (trunks.every(([, trunk]) => trunk.agreement !== name)) {
       doubt(['agreements', name], 'no trunk uses it')
+    }
+  }
+}
+
+/** Trunks that hold the same keys: each can sign as the other, and make the marks by which dialogs are led. */
+function checkSharedGroups(
+  { agreements }: ConfigDraft,
+  trunks: readonly (readonly [string, TrunkDraft])[],
+  { doubt }: Findings,
+): void {
+  const groupOf = ({ agreement }: TrunkDraft): string | undefined => {
+    const group = agreement === undefined ? undefined : agreements?.[agreement]?.group
+    return group === undefined ? undefined : foldGroup(group)
+  }
+  for (const [index, [name, trunk]] of trunks.entries()) {
+    const group = groupOf(trunk)
+    for (const [other, theirs] of trunks.slice(0, index)) {
+      if (group === undefined || groupOf(theirs) !== group) continue
+      const message = `its key group ${group} is that of trunk ${other} too: each can sign as the other`
+      doubt(['trunks', name, 'agreement'], message)
     }
   }
 }

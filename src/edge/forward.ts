@@ -90,10 +90,8 @@ export function viaBelow(view: MessageView, { via, row }: ViaAt): ViaAt | undefi
   return found === null ? undefined : { via: found, row: next }
 }
 
-/** Where a response goes once our Via is gone (RFC 3261 §18.2.2, RFC 3581 §4); undefined where nowhere. */
-export function responseTarget(view: MessageView, own: Via): Endpoint | undefined {
-  const via = viaBelow(view, { via: own, row: view.layout.via })?.via
-  if (via === undefined) return undefined
+/** Where a response goes by the Via below ours (RFC 3261 §18.2.2, RFC 3581 §4); undefined where nowhere. */
+export function responseTarget(view: MessageView, via: Via): Endpoint | undefined {
   const received = via.receivedAt >= 0 ? view.text(via.receivedStart, via.receivedEnd) : ''
   const address = (received === '' ? view.text(via.hostStart, via.hostEnd) : received).replace(/^\[|\]$/g, '')
   if (isIP(address) === 0) return undefined

@@ -7,6 +7,7 @@ import type { Endpoint } from '../message/types.ts'
 import type { MessageView } from '../message/view.ts'
 import { BRANCH_PREFIX, NAME_LENGTH } from './branch.ts'
 import type { Side } from './event.ts'
+import { LOOP_LENGTH, LOOP_PARAM } from './loop.ts'
 import { MAC_LENGTH, type RouteMarks } from './route-mark.ts'
 import { hostPort, TRUNK_PARAM } from './route-set.ts'
 import type { Trunk } from './trunk.ts'
@@ -24,12 +25,13 @@ export interface Path {
   readonly target: Endpoint
   /** Token headers of both ends. */
   readonly remove: readonly HeaderSelector[]
-  /** Our lines above a request, with room for the name of its transaction. */
+  /** Our lines above a request, with room for the name of its transaction and for what tells loops. */
   readonly via: Buffer
   /** The same and Record-Route, with room for marks too. */
   readonly dialog: Buffer
   /** Where that room is in `via` and `dialog`. */
   readonly nameAt: number
+  readonly loopAt: number
   /** Lays the marks of a dialog into `dialog`. */
   mark(view: MessageView): void
 }
@@ -100,7 +102,8 @@ function createPath(way: {
   const arrives = from === undefined ? 'upstream' : 'trunk'
   const leaves = to === undefined ? 'upstream' : 'trunk'
   const start = `Via: SIP/2.0/UDP ${hostPort(locals[leaves])};branch=${BRANCH_PREFIX}`
-  const via = `${start}${'0'.repeat(NAME_LENGTH)}-${name}\r\n`
+  const branch = `${start}${'0'.repeat(NAME_LENGTH)}-${name};${LOOP_PARAM}=`
+  const via = `${branch}${'0'.repeat(LOOP_LENGTH)}\r\n`
   // RFC 5658: an entry for each side, since the sides differ, or lead to different trunks.
   const out = recordRoute(locals[leaves], way.out?.trunk)
   const dialog = Buffer.from(via + out + recordRoute(locals[arrives], way.back?.trunk), 'latin1')
@@ -115,18 +118,27 @@ function createPath(way: {
     arrives,
     leaves,
     target,
-    remove: [from, to].flatMap((end) =>
-      end === undefined ? [] : [headerSelector(end.config.agreement.header)],
-    ),
+    remove: tokenHeaders([from, to]),
     via: Buffer.from(via, 'latin1'),
     dialog,
     nameAt: start.length,
+    loopAt: branch.length,
     mark(view) {
       // Without a key that signs there is no mark, and what stands there must not be that of the dialog before.
       if (way.out?.marks.write(view, dialog, outAt) === false) dialog.set(noMark, outAt)
       if (way.back?.marks.write(view, dialog, backAt) === false) dialog.set(noMark, backAt)
     },
   }
+}
+
+/** Of both ends, each once: two trunks may share a header. */
+function tokenHeaders(ends: readonly (Trunk | undefined)[]): readonly HeaderSelector[] {
+  const selectors = ends.flatMap((end) =>
+    end === undefined ? [] : [headerSelector(end.config.agreement.header)],
+  )
+  return selectors.filter(
+    (selector, index) => selectors.findIndex(({ name }) => name === selector.name) === index,
+  )
 }
 
 function recordRoute(side: Endpoint, trunk: Trunk | undefined): string {

@@ -8,7 +8,8 @@ import type { Cut } from '../message/splice.ts'
 import type { Endpoint } from '../message/types.ts'
 import { findParam, parseUri, type Uri } from '../message/uri.ts'
 import type { MessageView } from '../message/view.ts'
-import { addressInUri } from '../template/address.ts'
+import { addressInUri, addressText } from '../template/address.ts'
+import { inDialog } from './facts.ts'
 
 const ROUTE = headerSelector('Route')
 const SEMICOLON = 59
@@ -23,7 +24,7 @@ export function hostPort({ address, port }: Endpoint): string {
 
 /** Whether a request creates a dialog, so that we must stay on its path. */
 export function createsDialog(method: string): boolean {
-  return method === 'INVITE' || method === 'SUBSCRIBE' || method === 'REFER'
+  return method === 'INVITE' || method === 'SUBSCRIBE' || method === 'NOTIFY' || method === 'REFER'
 }
 
 /** What becomes of the Route headers of a request. */
@@ -51,13 +52,21 @@ const MOST_OWN = 2
 
 /**
  * Reads the route set of a request. `malformed`: what a strict router leaves as the Request-URI is none.
+ *
+ * No token covers Route. So what a trunk asks for there neither replaces the Request-URI that was verified (our next hop
+ * is settled anyway), nor, where it begins something, leads back to us with the upstream's authority.
  * @param own addresses of our sockets
  */
-export function readRoutes(view: MessageView, own: readonly Endpoint[]): RouteSet | 'malformed' {
+export function readRoutes(
+  view: MessageView,
+  own: readonly Endpoint[],
+  sender: 'trunk' | 'upstream',
+): RouteSet | 'malformed' {
   const before = strictRouterMark(view, own)
   const isStrictBefore = before !== undefined
   if (view.find(ROUTE, 0) < 0) return isStrictBefore ? { cuts: [], mark: before } : NOTHING
   const entries = readEntries(view)
+  if (sender === 'trunk' && !inDialog(view)) return { cuts: withoutOurs(view, entries, own), mark: undefined }
 
   let mark = before
   const last = isStrictBefore ? entries.length - 1 : entries.length
@@ -70,10 +79,22 @@ export function readRoutes(view: MessageView, own: readonly Endpoint[]): RouteSe
     first++
   }
   const next = first < last ? entries[first] : undefined
-  const isStrictNext = next !== undefined && isStrict(view, next)
+  const isStrictNext = sender === 'upstream' && next !== undefined && isStrict(view, next)
   if (!isStrictBefore && !isStrictNext) return { cuts: popCuts(view, entries, first), mark }
   const cuts = strictCuts(view, entries, first, isStrictBefore, isStrictNext)
   return cuts === undefined ? 'malformed' : { cuts, mark }
+}
+
+/** Takes our own entries out wherever they stand; the lines are written anew where one stands behind another's. */
+function withoutOurs(view: MessageView, entries: readonly Entry[], own: readonly Endpoint[]): Cut[] {
+  const stay = entries.filter(({ uri }) => uri === null || !isOurs(view, uri, own))
+  const first = entries.length - stay.length
+  return entries.slice(first).every((entry, index) => entry === stay[index])
+    ? popCuts(view, entries, first)
+    : routeCuts(
+        view,
+        stay.map(({ start, end }) => view.text(start, end).trim()),
+      )
 }
 
 /** The mark in the Request-URI, where a strict router before us has put our Record-Route there (§16.4). */
@@ -106,8 +127,8 @@ function readEntries(view: MessageView): readonly Entry[] {
 function isOurs(view: MessageView, uri: Uri, own: readonly Endpoint[]): boolean {
   const port = uri.port === 0 ? 5060 : uri.port
   if (own.every((side) => side.port !== port)) return false
-  const host = view.text(uri.hostStart, uri.hostEnd)
-  return own.some((side) => side.port === port && addressInUri(side.address) === host)
+  const host = addressText(view.text(uri.hostStart, uri.hostEnd))
+  return own.some((side) => side.port === port && side.address === host)
 }
 
 function markOf(view: MessageView, uri: Uri): string | undefined {
@@ -167,8 +188,13 @@ function strictCuts(
     routes.shift()
     routes.push(`<${meant}>`)
   }
-  const cuts: Cut[] = [{ start: secondStart, end: secondEnd, text: uri }]
-  let lines = routes.map((entry) => `Route: ${entry}\r\n`).join('')
+  return [{ start: secondStart, end: secondEnd, text: uri }, ...routeCuts(view, routes)]
+}
+
+/** Puts these entries, a line each, in place of all Route headers. */
+function routeCuts(view: MessageView, entries: readonly string[]): Cut[] {
+  const cuts: Cut[] = []
+  let lines = entries.map((entry) => `Route: ${entry}\r\n`).join('')
   for (let row = view.find(ROUTE, 0); row >= 0; row = view.find(ROUTE, row + 1)) {
     cuts.push({ start: view.nameStart(row), end: view.valueEnd(row) + 2, text: lines })
     lines = ''
@@ -178,9 +204,5 @@ function strictCuts(
 
 /** Takes every Route header out. */
 export function withoutRoutes(view: MessageView): RouteSet {
-  const cuts: Cut[] = []
-  for (let row = view.find(ROUTE, 0); row >= 0; row = view.find(ROUTE, row + 1)) {
-    cuts.push({ start: view.nameStart(row), end: view.valueEnd(row) + 2, text: '' })
-  }
-  return { cuts, mark: undefined }
+  return { cuts: routeCuts(view, []), mark: undefined }
 }

@@ -15,8 +15,6 @@ export interface Routing {
   fromTrunk(trunk: Trunk, view: MessageView, mark: string | undefined): Path
   /** Of a request of the upstream; undefined where it names nobody whom we know. */
   fromUpstream(view: MessageView, mark: string | undefined): Path | undefined
-  /** All ways that begin at a trunk. */
-  from(trunk: Trunk): readonly Path[]
   /** The way that a request went by whose branch bears this name, where its response arrives. */
   answered(arrives: 'trunk' | 'upstream', name: string): Path | undefined
 }
@@ -70,10 +68,6 @@ export function createRouting(config: EdgeConfig, trunks: readonly Trunk[], loca
       if (other?.marks.isMark(mac, view) === true) return ways.get(other)!.outbound
       const found = inDialog(view) ? undefined : asked(view, trunks)
       return found && ways.get(found)!.outbound
-    },
-    from(trunk) {
-      const { inbound, across } = ways.get(trunk)!
-      return [inbound, ...across.values()]
     },
     answered: (arrives, name) => answers[arrives].get(name),
   }

@@ -86,13 +86,19 @@ export function createTraffic(options: TrafficOptions): Traffic {
   /** Answers whom we know: the upstream, or a peer whose request was accepted. */
   const respond = (side: Side, view: MessageView, source: Endpoint, status: number): void => {
     if (view.kind === 'response' || view.method === 'ACK') return
-    sockets[side].send(buildResponse(view, source, { status, tagSecret: secret }), source)
+    const headers = status === 420 ? unsupported(view) : []
+    sockets[side].send(buildResponse(view, source, { status, headers, tagSecret: secret }), source)
   }
+  /** Nothing that comes from our own sockets, or would go there, is anybody's. */
+  const isOurs = ({ address, port }: Endpoint): boolean =>
+    (port === locals.trunk.port && address === locals.trunk.address) ||
+    (port === locals.upstream.port && address === locals.upstream.address)
   const relay = createRelay({
     sockets,
     branches,
     countOut: createMessageCounter(metrics, 'out'),
     isUpstream: known.upstream,
+    isOurs,
     now,
     emit,
     drop,
@@ -100,6 +106,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
   })
 
   function receive(side: Side, bytes: Buffer, source: Endpoint): void | Promise<void> {
+    if (isOurs(source)) return drop(side, 'source-unknown', source)
     const parsed = parseMessage(bytes)
     if (!parsed.ok) return unparsed(side, bytes, source, parsed.reason)
     const { message } = parsed
@@ -117,7 +124,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
     parseErrors[reason].value++
     if (!isAnswerable(reason) || !known[side](source)) return
     const from = { transport: 'udp', source, local: locals[side] } as const
-    refuse(side, source, () => refuseUnparsed(bytes, from, reason).respond)
+    refuse(side, source, () => refuseUnparsed(bytes, from, reason, secret).respond)
   }
 
   function fromTrunk(view: MessageView, context: MessageContext): void | Promise<void> {
@@ -128,12 +135,13 @@ export function createTraffic(options: TrafficOptions): Traffic {
       claims.length > 1 &&
       answer?.path.to !== undefined &&
       claims.includes(answer.path.to) &&
-      isOurs(answer, view)
+      isMade(answer, view)
     const trunk = isAsked ? answer.path.to : claims[0]
     if (trunk === undefined) return drop('trunk', 'source-unknown', context.source)
     // Without a token nothing tells trunks on one address apart: the INVITE does.
     for (const claim of claims) {
-      const path = claim.mayMatch(view) ? matchedPath(claim, view, context.source) : undefined
+      const mayMatch = claim.invites.size > 0 && claim.mayMatch(view)
+      const path = mayMatch ? matchedPath(claim, view, context.source) : undefined
       // Where it goes is settled: whatever route it asks for, it gets its INVITE's.
       if (path !== undefined) return relay.request(path, view, context, withoutRoutes(view))
     }
@@ -148,20 +156,15 @@ export function createTraffic(options: TrafficOptions): Traffic {
   function matchedPath(trunk: Trunk, view: MessageView, source: Endpoint): Path | undefined {
     const via = topVia(view)
     if (via === null) return undefined
-    // The name covers the path, so each that begins at the trunk is asked.
-    for (const { name } of routing.from(trunk)) {
-      branches.write(view, via, name, transaction, 0)
-      const path = trunk.invites.match(transaction.toString('latin1'), view.method, source, now())
-      if (path === undefined) continue
-      trunk.countSkipped()
-      return path
-    }
-    return undefined
+    branches.write(view, via, trunk.name, transaction, 0)
+    const path = trunk.invites.match(transaction.toString('latin1'), view, source, now())
+    if (path !== undefined) trunk.countSkipped()
+    return path
   }
   const transaction = Buffer.alloc(NAME_LENGTH)
 
   /** Whether we made the branch of a response's top Via, for the Via below it. */
-  function isOurs({ own: top }: Answer, view: MessageView): boolean {
+  function isMade({ own: top }: Answer, view: MessageView): boolean {
     const below = viaBelow(view, { via: top.via, row: view.layout.via })
     return below !== undefined && branches.isOwn(view, top, below.via)
   }
@@ -189,14 +192,11 @@ export function createTraffic(options: TrafficOptions): Traffic {
       return refuse('trunk', source, () => buildResponse(view, source, { status, tagSecret: secret }))
     }
     if (view.kind === 'response') {
-      // A trunk answers what it was asked, not what another was; without a token, what it was really asked.
+      // A trunk answers what it was asked, not what another was.
       if (answer === undefined || answer.path.to !== trunk) return drop('trunk', 'via-not-ours', source)
-      if (decision.identity.kind !== 'peer' && !isOurs(answer, view)) {
-        return drop('trunk', 'via-not-ours', source)
-      }
       return relay.response(answer.path, answer.own, view, context)
     }
-    const routes = readRoutes(view, own)
+    const routes = readRoutes(view, own, 'trunk')
     if (routes === 'malformed') return respond('trunk', view, source, 400)
     relay.request(routing.fromTrunk(trunk, view, routes.mark), view, context, routes)
   }
@@ -209,7 +209,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
       if (answer === undefined) return drop('upstream', 'via-not-ours', source)
       return relay.response(answer.path, answer.own, view, context)
     }
-    const routes = readRoutes(view, own)
+    const routes = readRoutes(view, own, 'upstream')
     if (routes === 'malformed') return respond('upstream', view, source, 400)
     const path = routing.fromUpstream(view, routes.mark)
     if (path === undefined) return respond('upstream', view, source, inDialog(view) ? 481 : 404)
@@ -217,6 +217,12 @@ export function createTraffic(options: TrafficOptions): Traffic {
   }
 
   return { receive, drain: () => relay.drain() }
+}
+
+/** RFC 3261 §20.40: what of Proxy-Require we do not know, which is all of it. */
+function unsupported(view: MessageView): readonly (readonly [string, string])[] {
+  const options = view.headers('Proxy-Require').map((value) => value.replace(/\s+/g, ' ').trim())
+  return [['Unsupported', options.join(', ')]]
 }
 
 /** A response to what we sent: our Via on it, and the way that the request went by. */

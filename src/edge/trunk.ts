@@ -36,7 +36,7 @@ export interface Trunk {
   /** INVITEs that came from it, for what belongs to them and carries no token. */
   readonly invites: InviteTable<Path>
   /** Remembers an accepted INVITE; where there is no room, tells. */
-  remember(transaction: string, source: Endpoint, path: Path, now: number): void
+  remember(transaction: string, invite: MessageView, source: Endpoint, path: Path, now: number): void
   /** Whether a request may go without a token where it matches an INVITE: a CANCEL or an ACK that has none. */
   mayMatch(request: MessageView): boolean
   /** What names this trunk in the Record-Route that the upstream sees: see route-mark.ts. */
@@ -112,9 +112,9 @@ export function createTrunk(
     name,
     config,
     invites,
-    remember(transaction, source, path, now) {
+    remember(transaction, invite, source, path, now) {
       if (config.unsigned === 'refuse') return
-      if (invites.remember(transaction, source, path, now) === 'full') {
+      if (invites.remember(transaction, invite, source, path, now) === 'full') {
         emit({ event: 'invites-full', side: 'trunk', peer: name })
       }
     },

@@ -20,16 +20,20 @@ let slab = Buffer.allocUnsafeSlow(SLAB)
 let used = 0
 
 /**
- * bytes[from, to) with the cuts made, in memory of its own that is never written again. Cuts must not overlap; of two
- * at one place the first given comes first.
+ * bytes[from, to) with the cuts made, in memory of its own that is never written again. Of two cuts at one place the
+ * first given comes first.
+ * @throws RangeError where cuts overlap: what they would leave is no message
  */
 export function splice(bytes: Buffer, from: number, to: number, cuts: readonly Cut[]): Buffer {
   const ordered = isOrdered(cuts) ? cuts : cuts.toSorted((a, b) => a.start - b.start)
   const length = to - from
   let growth = 0
   let most = 0
+  let last = from
   for (let i = 0; i < ordered.length; i++) {
     const { start, end, text } = ordered[i]!
+    if (start < last || end < start || end > to) throw new RangeError('cuts overlap, or lie outside')
+    last = end
     growth += text.length - (end - start)
     if (growth > most) most = growth
   }

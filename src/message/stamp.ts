@@ -11,14 +11,23 @@ import type { Via } from './via.ts'
  * value of `rport`. A `received` that the sender wrote itself goes.
  */
 export function stampVia(bytes: Buffer, via: Via, source: Endpoint, cuts: Cut[]): void {
-  if (via.receivedAt >= 0) cuts.push({ start: via.receivedAt, end: via.receivedEnd, text: '' })
+  // A zone is this host's own affair, and no part of an address in SIP.
+  const zone = source.address.indexOf('%')
+  const address = zone < 0 ? source.address : source.address.slice(0, zone)
+  if (via.receivedAt >= 0) cuts.push({ start: before(bytes, via.receivedAt), end: via.receivedEnd, text: '' })
   if (via.rportAt >= 0) {
-    cuts.push({ start: via.rportAt, end: via.rportEnd, text: '' })
-    const text = `;received=${source.address};rport=${source.port}`
-    cuts.push({ start: via.end, end: via.end, text })
-  } else if (!isSentBy(bytes, via, source.address)) {
-    cuts.push({ start: via.end, end: via.end, text: `;received=${source.address}` })
+    cuts.push({ start: before(bytes, via.rportAt), end: via.rportEnd, text: '' })
+    cuts.push({ start: via.end, end: via.end, text: `;received=${address};rport=${source.port}` })
+  } else if (!isSentBy(bytes, via, address)) {
+    cuts.push({ start: via.end, end: via.end, text: `;received=${address}` })
   }
+}
+
+/** Behind the last byte before `at` that is no white space: what stands alone on a fold takes the fold with it. */
+function before(bytes: Buffer, at: number): number {
+  let i = at
+  while (bytes[i - 1] === 32 || bytes[i - 1] === 9 || bytes[i - 1] === 13 || bytes[i - 1] === 10) i--
+  return i
 }
 
 function isSentBy(bytes: Buffer, via: Via, address: string): boolean {

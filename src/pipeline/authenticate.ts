@@ -72,12 +72,13 @@ export function refuseUnparsed(
   bytes: Uint8Array,
   from: Omit<MessageContext, 'message'>,
   reason: ParseFailure,
+  tagSecret = '',
 ): AuthenticateResult {
   const request = ANSWERABLE.has(reason) ? answerable(bytes) : undefined
   if (request === undefined) return { decision: { verdict: 'drop', reason, stage: 'parse' } }
   return {
     decision: { verdict: 'reject', status: 400, reason, stage: 'parse' },
-    respond: buildResponse(viewOf(request), from.source, { status: 400 }),
+    respond: buildResponse(viewOf(request), from.source, { status: 400, tagSecret }),
   }
 }
 

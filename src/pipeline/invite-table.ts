@@ -25,30 +25,37 @@ export const INVITE_TIMES: InviteTimes = { calling: 200_000, ringing: 7_200_000,
 /** What is remembered of an INVITE. */
 interface Invite<Target> {
   readonly source: Endpoint
+  readonly uri: string
   readonly target: Target
   expires: number
 }
 
 /**
  * The accepted INVITEs of one peer, by the name of their transaction: it must cover sent-by and branch of the top Via,
- * Call-ID, CSeq number, From tag and Request-URI, which a CANCEL and the ACK of a failure share with their INVITE
- * (`transactionName`, or a branch made of them). Times are milliseconds of one clock that does not step back.
+ * Call-ID, CSeq number and From tag, which a CANCEL and the ACK of a failure share with their INVITE beside source and
+ * Request-URI (`transactionName`, or a branch made of them). Times are milliseconds of one clock that does not step back.
  */
 export interface InviteTable<Target> {
   /** Remembers an accepted INVITE and where it went. `full`: there is no room, and nothing was evicted for it. */
-  remember(transaction: string, source: Endpoint, target: Target, now: number): 'new' | 'same' | 'full'
+  remember(
+    transaction: string,
+    invite: MessageView,
+    source: Endpoint,
+    target: Target,
+    now: number,
+  ): 'new' | 'same' | 'full'
   /** Takes note of a response to a remembered INVITE: ringing keeps it, a final one leaves it to its ACK. */
   note(transaction: string, status: number, now: number): void
   /** Where the INVITE went that a CANCEL or the ACK of a failure belongs to; undefined where it belongs to none. */
-  match(transaction: string, method: string, source: Endpoint, now: number): Target | undefined
+  match(transaction: string, request: MessageView, source: Endpoint, now: number): Target | undefined
   readonly size: number
 }
 
 type State = 'calling' | 'ringing' | 'completed'
 const STATES = ['calling', 'ringing', 'completed'] as const
 
-/** How often what has ended is looked for, milliseconds; a table that is full looks at once. */
-const SWEEP_EVERY = 1000
+/** How often what has ended is looked for, milliseconds: looking costs where much has moved on to another state. */
+const SWEEP_EVERY = 100
 
 /** Creates an empty table. @param capacity most INVITEs remembered at once */
 export function createInviteTable<Target>(
@@ -85,15 +92,15 @@ export function createInviteTable<Target>(
     get size() {
       return size()
     },
-    remember(transaction, source, target, now) {
+    remember(transaction, invite, source, target, now) {
       const known = maps.calling.get(transaction)
       if (known !== undefined && known.expires > now) return 'same'
       const state = known === undefined ? stateOf(transaction) : 'calling'
       if (state !== undefined && maps[state].get(transaction)!.expires > now) return 'same'
-      if (now >= nextSweep || size() >= capacity) sweep(now)
+      if (now >= nextSweep) sweep(now)
       if (size() >= capacity) return 'full'
       if (state !== undefined) maps[state].delete(transaction)
-      maps.calling.set(transaction, { source, target, expires: now + times.calling })
+      maps.calling.set(transaction, { source, uri: uriOf(invite), target, expires: now + times.calling })
       return 'new'
     },
     note(transaction, status, now) {
@@ -108,16 +115,29 @@ export function createInviteTable<Target>(
       invite.expires = now + times[next]
       maps[next].set(transaction, invite)
     },
-    match(transaction, method, source, now) {
+    match(transaction, request, source, now) {
       const state = stateOf(transaction)
       // A CANCEL that is sent again may come behind the final response; an ACK never comes before it.
-      if (state === undefined || (method === 'ACK' && state !== 'completed')) return undefined
+      if (state === undefined || (request.method === 'ACK' && state !== 'completed')) return undefined
       const invite = maps[state].get(transaction)!
       const same =
-        invite.expires > now && invite.source.address === source.address && invite.source.port === source.port
+        invite.expires > now &&
+        invite.source.address === source.address &&
+        invite.source.port === source.port &&
+        invite.uri === uriOf(request)
       return same ? invite.target : undefined
     },
   }
+}
+
+/** Longest Request-URI that is kept as it is, bytes. */
+const MAX_URI = 128
+
+/** The Request-URI, or its hash: an entry takes the same room whatever a peer writes there. */
+function uriOf(view: MessageView): string {
+  const { secondStart, secondEnd } = view.layout
+  const uri = view.text(secondStart, secondEnd)
+  return uri.length <= MAX_URI ? uri : hash('sha256', uri, 'base64')
 }
 
 /**
@@ -125,7 +145,7 @@ export function createInviteTable<Target>(
  * whatever a peer writes there. Null where the top Via cannot be parsed.
  */
 export function transactionName(view: MessageView): string | null {
-  const { via: row, callId, cseq, cseqNumberEnd, secondStart, secondEnd } = view.layout
+  const { via: row, callId, cseq, cseqNumberEnd } = view.layout
   const via = parseVia(view.bytes, view.valueStart(row), view.valueEnd(row))
   if (via === null) return null
   const { from } = view
@@ -135,7 +155,6 @@ export function transactionName(view: MessageView): string | null {
     view.text(view.valueStart(callId), view.valueEnd(callId)).trimEnd(),
     view.text(view.valueStart(cseq), cseqNumberEnd),
     from === null || from.tagStart < 0 ? '' : view.text(from.tagStart, from.tagEnd),
-    view.text(secondStart, secondEnd),
   ]
   return hash('sha256', parts.join('\n'), 'base64')
 }

@@ -30,6 +30,7 @@ export interface UdpSocket {
   /** Receive buffer that the kernel granted, bytes of payload and overhead as it counts them. */
   readonly receiveBuffer: number
   send(bytes: Buffer, to: Endpoint): void
+  /** Safe to call twice. */
   close(): Promise<void>
 }
 
@@ -110,6 +111,11 @@ function wrap(
   const sent = (error: Error | null): void => {
     if (error !== null) onError(error)
   }
+  let closed: Promise<void> | undefined
+  const closeAll = async (): Promise<void> => {
+    await close(socket)
+    if (connected !== undefined) await close(connected.socket)
+  }
   return {
     local: { address, port },
     receiveBuffer: socket.getRecvBufferSize(),
@@ -125,10 +131,7 @@ function wrap(
         onError(toError(error))
       }
     },
-    close: async () => {
-      await close(socket)
-      if (connected !== undefined) await close(connected.socket)
-    },
+    close: () => (closed ??= closeAll()),
   }
 }
 

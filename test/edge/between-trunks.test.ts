@@ -131,4 +131,48 @@ describe('from trunk to trunk, where it is allowed', () => {
     expect(await rig.settle()).toEqual({ carrier: [], upstream: [] })
     expect(moved(rig.metrics.dropped)).toEqual({ 'via-not-ours': 1 })
   })
+
+  it('two trunks may share an agreement: its header goes once, whatever it is padded with', async () => {
+    const rig = await startRig({
+      ...options,
+      more: `
+        [trunks.second]
+        agreement = "main"
+        sources = ["{second}"]
+        target = "{second}"
+        domains = ["second.example"]`,
+    })
+    const signed = rig.sign(requestOf('INVITE', rig.carrier, { start: INVITE })).toString('latin1')
+    const padded = signed.replace(/X-Auth: (\w+)\r\n/, `X-Auth: ${' '.repeat(300)}$1\r\nX-Other: stays\r\n`)
+    await rig.carrier.send(Buffer.from(padded, 'latin1'), rig.trunkAt)
+    const { message, text } = await rig.second.receive()
+    expect(rig.verify(message, rig.second, 'second')).toMatchObject({ ok: true })
+    expect([message.requestUri, message.headers('Via').length, message.headers('X-Auth').length]).toEqual([
+      'sip:bob@second.example',
+      2,
+      1,
+    ])
+    expect(text).toContain('\r\nX-Other: stays\r\n')
+  })
+
+  it('T18: nobody makes the edge sign a response of his own invention for another trunk', async () => {
+    const rig = await startRig(options)
+    const own = (at: { readonly port: number }, path: string): string =>
+      `SIP/2.0/UDP 127.0.0.1:${at.port};branch=z9hG4bKxk-${'0'.repeat(20)}-${path}`
+    const theirs = `SIP/2.0/UDP ${rig.second.at};branch=z9hG4bKx`
+    for (const vias of [
+      [own(rig.trunkAt, 'carrier.second'), theirs],
+      [own(rig.trunkAt, 'carrier'), own(rig.upstreamAt, 'second'), theirs],
+    ]) {
+      const [first = '', ...others] = vias
+      const add = others.map((value) => ['Via', value] as const)
+      const forged = bytesOf({ start: 'SIP/2.0 200 OK', with: { Via: first, CSeq: '1 CANCEL' }, add })
+      await rig.carrier.send(forged, rig.trunkAt)
+      await rig.carrier.send(rig.sign(forged), rig.trunkAt)
+      await rig.carrier.send(Buffer.from(forged.toString().replace('200 OK', '100 Trying')), rig.trunkAt)
+    }
+    expect(await rig.settle()).toEqual({ carrier: [], upstream: [] })
+    expect(moved(rig.metrics.dropped)).toEqual({ 'via-not-ours': 6 })
+    expect(moved(rig.metrics.signatures)).not.toHaveProperty('trunk-b,other,response,ok')
+  })
 })

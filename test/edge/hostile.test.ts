@@ -15,7 +15,7 @@ async function bugsOf(rig: Rig): Promise<readonly EdgeEvent[]> {
 
 /** What is above the next Via of a response: the edge's own. */
 const own = (port: number): string =>
-  `SIP/2.0/UDP 127.0.0.1:${port};branch=z9hG4bKxk-${'0'.repeat(28)}-carrier`
+  `SIP/2.0/UDP 127.0.0.1:${port};branch=z9hG4bKxk-${'0'.repeat(20)}-carrier`
 
 /** Sends from both sides, as it stands and, where it can be signed, signed. */
 async function sendFromAll(rig: Rig, bytes: Buffer): Promise<void> {

@@ -64,4 +64,24 @@ describe('a request that comes back (RFC 3261 §16.3 item 4)', () => {
     await rig.upstream.send(editHeaders(bytes, { add: [['Via', via]], at: 'top' }), rig.upstreamAt)
     expect((await rig.carrier.receive()).message.headers('Via')).toHaveLength(4)
   })
+
+  it('482 without looking at each of hundreds of entries that seem ours', async () => {
+    const rig = await startRig()
+    const seeming = `SIP/2.0/UDP 127.0.0.1:${rig.upstreamAt.port};branch=z9hG4bKxk-${'0'.repeat(20)}-carrier`
+    const add = [['Via', Array.from({ length: 300 }, () => seeming).join(',')] as const]
+    await rig.carrier.send(rig.sign(requestOf('OPTIONS', rig.carrier, { add })), rig.trunkAt)
+    expect((await rig.carrier.receive()).message.status).toBe(482)
+  })
+
+  it('a spiral by another Route passes', async () => {
+    const rig = await startRig()
+    await rig.upstream.send(requestOf('OPTIONS', rig.upstream), rig.upstreamAt)
+    const { bytes } = await rig.carrier.receive()
+    const add = [
+      ['Via', `SIP/2.0/UDP ${rig.upstream.at};branch=z9hG4bKagain`],
+      ['Route', '<sip:service.example;lr>'],
+    ] as const
+    await rig.upstream.send(editHeaders(bytes, { add, at: 'top' }), rig.upstreamAt)
+    expect((await rig.carrier.receive()).message.headers('Via')).toHaveLength(4)
+  })
 })

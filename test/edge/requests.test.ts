@@ -21,7 +21,9 @@ describe('a request from a trunk', () => {
       expect(from).toEqual(rig.upstreamAt)
       const [own, theirs, ...others] = message.headers('Via')
       const port = rig.upstreamAt.port
-      expect(own).toMatch(new RegExp(`^SIP/2\\.0/UDP 127\\.0\\.0\\.1:${port};branch=z9hG4bK[\\w-]+$`))
+      expect(own).toMatch(
+        new RegExp(`^SIP/2\\.0/UDP 127\\.0\\.0\\.1:${port};branch=z9hG4bK[\\w-]+;xk-loop=[0-9a-f]{8}$`),
+      )
       const stamp = `received=127.0.0.1;rport=${rig.carrier.local.port}`
       expect(theirs).toBe(`SIP/2.0/UDP ${rig.carrier.at};branch=z9hG4bKpeer-1;${stamp}`)
       expect(others).toEqual([])
@@ -189,7 +191,7 @@ const recordRoutes = ({ message }: Received): string[] =>
   message.headers('Record-Route').map((value) => value.replace(/\.[0-9a-f]{20}>/, '.MARK>'))
 
 describe('Record-Route and Route', () => {
-  it.each(['INVITE', 'SUBSCRIBE', 'REFER'])(
+  it.each(['INVITE', 'SUBSCRIBE', 'NOTIFY', 'REFER'])(
     '%s is recorded on both sides, the far one on top; what the upstream asks is led to the trunk',
     async (method) => {
       const rig = await startRig()
@@ -246,10 +248,46 @@ describe('Record-Route and Route', () => {
         .replaceAll('{trunk}', `sip:127.0.0.1:${rig.trunkAt.port}`)
         .replaceAll('{up}', `sip:127.0.0.1:${rig.upstreamAt.port}`)
     const add = routes.map((route) => ['Route', fill(route)] as const)
-    await rig.carrier.send(rig.sign(requestOf('BYE', rig.carrier, { add })), rig.trunkAt)
+    const inDialog = { To: '<sip:bob@biloxi.example>;tag=dialog' }
+    await rig.carrier.send(rig.sign(requestOf('BYE', rig.carrier, { add, with: inDialog })), rig.trunkAt)
     const { message, text } = await rig.upstream.receive()
     expect(message.headers('Route')).toEqual(left.map(fill))
     expect(withoutToken(text)).not.toMatch(/\r\n,|: *,/)
+  })
+})
+
+describe('a request of a trunk that begins something', () => {
+  it.each<readonly [string, readonly string[], readonly string[]]>([
+    ['more of ours than we record', ['<{trunk};lr>, <{up};lr>, <{up};lr>'], []],
+    [
+      'ours behind another',
+      ['<{trunk};lr>, <sip:p;lr>, <{up};lr>', '<sip:q;lr>'],
+      ['<sip:p;lr>', '<sip:q;lr>'],
+    ],
+    ['none of ours', ['<sip:p;lr>, <sip:q;lr>'], ['<sip:p;lr>, <sip:q;lr>']],
+  ])('leads nobody back to us by its Route: %s', async (_, routes, left) => {
+    const rig = await startRig()
+    const fill = (text: string): string =>
+      text
+        .replaceAll('{trunk}', `sip:127.0.0.1:${rig.trunkAt.port}`)
+        .replaceAll('{up}', `sip:127.0.0.1:${rig.upstreamAt.port}`)
+    const add = routes.map((route) => ['Route', fill(route)] as const)
+    await rig.carrier.send(rig.sign(requestOf('INVITE', rig.carrier, { add })), rig.trunkAt)
+    expect((await rig.upstream.receive()).message.headers('Route')).toEqual(left)
+  })
+
+  it('420 where it needs an extension of a proxy, as we know none', async () => {
+    const rig = await startRig()
+    const add = [
+      ['Proxy-Require', 'foo,\r\n bar'],
+      ['Proxy-Require', 'x'],
+    ] as const
+    await rig.carrier.send(rig.sign(requestOf('INVITE', rig.carrier, { add })), rig.trunkAt)
+    const { message } = await rig.carrier.receive()
+    expect([message.status, message.headers('Unsupported')]).toEqual([420, ['foo, bar, x']])
+    await rig.upstream.send(requestOf('OPTIONS', rig.upstream, { add }), rig.upstreamAt)
+    expect((await rig.upstream.receive()).message.status).toBe(420)
+    expect(await rig.settle()).toEqual({ carrier: [], upstream: [] })
   })
 })
 

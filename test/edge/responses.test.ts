@@ -104,15 +104,12 @@ describe('a response from the upstream', () => {
 
   it.each([
     ['is not ours', 'SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKxk-0-carrier'],
-    ['has another port', 'SIP/2.0/UDP 127.0.0.1:1;branch=z9hG4bKxk-0123456789012345678901234567-carrier'],
+    ['has another port', 'SIP/2.0/UDP 127.0.0.1:1;branch=z9hG4bKxk-01234567890123456789-carrier'],
     ['has no branch of ours', 'SIP/2.0/UDP {up};branch=z9hG4bKother'],
     ['has no branch', 'SIP/2.0/UDP {up}'],
-    ['names a trunk that is none', 'SIP/2.0/UDP {up};branch=z9hG4bKxk-0123456789012345678901234567-nobody'],
+    ['names a trunk that is none', 'SIP/2.0/UDP {up};branch=z9hG4bKxk-01234567890123456789-nobody'],
     ['names no trunk', 'SIP/2.0/UDP {up};branch=z9hG4bKxk-'],
-    [
-      'names a property of Object',
-      'SIP/2.0/UDP {up};branch=z9hG4bKxk-0123456789012345678901234567-__proto__',
-    ],
+    ['names a property of Object', 'SIP/2.0/UDP {up};branch=z9hG4bKxk-01234567890123456789-__proto__'],
   ])('is dropped where its top Via %s', async (_, top) => {
     const rig = await startRig()
     await rig.carrier.send(rig.sign(requestOf('OPTIONS', rig.carrier)), rig.trunkAt)

@@ -14,6 +14,7 @@ async function passed(
   const bytes = requestOf('BYE', rig[from], {
     start: `BYE ${fill(uri)} SIP/2.0`,
     add: routes.map((route) => ['Route', fill(route)] as const),
+    with: { To: '<sip:bob@biloxi.example>;tag=dialog' },
   })
   if (from === 'carrier') await rig.carrier.send(rig.sign(bytes), rig.trunkAt)
   else await rig.upstream.send(bytes, rig.upstreamAt)
@@ -52,10 +53,16 @@ describe('a strict router of RFC 2543', () => {
     ['before others', ['<sip:s>, <sip:p;lr>', '<sip:q>'], 'sip:s', ['<sip:p;lr>', '<sip:q>', '<sip:bob@b>']],
   ])('behind us, %s', async (_, routes, wantedUri, wantedRoutes) => {
     const rig = await startRig()
-    expect(await passed(rig, 'carrier', 'sip:bob@b', routes)).toEqual({
+    expect(await passed(rig, 'upstream', 'sip:bob@b', routes)).toEqual({
       uri: wantedUri,
       routes: wantedRoutes,
     })
+  })
+
+  it('behind us does not take the place of the Request-URI that a trunk signed: no token covers Route', async () => {
+    const rig = await startRig()
+    const routes = ['<sip:s>, <sip:p;lr>']
+    expect(await passed(rig, 'carrier', 'sip:bob@b', routes)).toEqual({ uri: 'sip:bob@b', routes })
   })
 
   it('on both sides', async () => {
