@@ -13,6 +13,10 @@ export type ErrorCode =
   | 'ERR_AGREEMENT_INVALID'
   | 'ERR_CONFIG_INVALID'
   | 'ERR_PIPELINE_INVALID'
+  | 'ERR_FILE_LOCKED'
+  | 'ERR_FILE_UNREADABLE'
+  | 'ERR_FILE_UNWRITABLE'
+  | 'ERR_FILE_CHANGED'
 
 /** One thing that is wrong, and where. */
 export interface Issue {

@@ -29,6 +29,17 @@ export {
 export { lintKeyring, type KeyringLintIssue } from './keyring/lint.ts'
 export { exportModparams, importModparams } from './keyring/modparam.ts'
 export { parseKeyring, type ParseKeyringOptions, type SecretReference } from './keyring/parse-toml.ts'
+export {
+  createKek,
+  isSealed,
+  kekSourceOf,
+  resealKeyring,
+  sealKeyring,
+  unsealKeyring,
+  type Kek,
+  type KekSource,
+  type SealOptions,
+} from './keyring/seal.ts'
 export type { KeyState } from './keyring/state.ts'
 export { defineAgreement, type Agreement, type AgreementInput, type Sides } from './xkeys/agreement.ts'
 export type { XkeyAlgorithm } from './xkeys/algorithm.ts'

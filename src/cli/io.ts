@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { parseEndpoint } from '../edge/config.ts'
 import type { Endpoint } from '../message/types.ts'
+import { parseToml } from '../toml.ts'
 import { UsageError } from './exit.ts'
 
 /** One input: a file, or standard input as `-`. */
@@ -57,7 +58,9 @@ export function endpointOption(text: string): Endpoint {
 /** `--now`: an offset datetime. */
 export function dateOption(text: string): Date {
   const date = new Date(text)
-  if (!/^\d{4}-\d\d-\d\dT.+(Z|[+-]\d\d:\d\d)$/.test(text) || Number.isNaN(date.getTime())) {
+  // `Date` alone would make 2 March of 30 February.
+  const isDate = /^\d{4}-\d\d-\d\dT.+(Z|[+-]\d\d:\d\d)$/.test(text) && parseToml(`date = ${text}`).ok
+  if (!isDate || Number.isNaN(date.getTime())) {
     throw new UsageError(`${JSON.stringify(text)} is not a date with offset, as in 2026-10-01T00:00:00Z`)
   }
   return date

@@ -6,6 +6,12 @@ import { InvalidArgumentError, type Command } from 'commander'
 import { createKey } from '../keyring/key.ts'
 import { generateSecret } from '../keyring/generate.ts'
 import { print, printJson } from './io.ts'
+import { addKeyAddCommand } from './key-add.ts'
+import { addKeyListCommand } from './key-list.ts'
+import { addKeyPruneCommand } from './key-prune.ts'
+import { addKeyRetireCommand } from './key-retire.ts'
+import { addKeyRevokeCommand } from './key-revoke.ts'
+import { addKeyShowCommand } from './key-show.ts'
 
 function countOption(text: string): number {
   const count = Number(text)
@@ -33,4 +39,10 @@ export function addKeyCommand(program: Command): void {
         else print(secret)
       }
     })
+  addKeyAddCommand(key)
+  addKeyListCommand(key)
+  addKeyShowCommand(key)
+  addKeyRetireCommand(key)
+  addKeyRevokeCommand(key)
+  addKeyPruneCommand(key)
 }

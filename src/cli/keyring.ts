@@ -11,7 +11,10 @@ import { lintKeyring } from '../keyring/lint.ts'
 import { exportModparams, importModparams } from '../keyring/modparam.ts'
 import { loadKeyringFile } from '../stores/keyring-file.ts'
 import { UsageError } from './exit.ts'
+import { commandKek } from './keyring-target.ts'
 import { dateOption, print, printJson, readInput } from './io.ts'
+
+const KEK_HELP = 'opens a sealed keyring: file:PATH, env:NAME or command:[…]; default: that of XKEYS_KEK'
 
 /** Adds the command and its children. */
 export function addKeyringCommand(program: Command): void {
@@ -25,11 +28,12 @@ export function addKeyringCommand(program: Command): void {
     )
     .argument('<file>', 'keyring in TOML')
     .option('--now <date>', 'states at this time', dateOption)
+    .option('--kek <reference>', KEK_HELP)
     .option('--json', 'one JSON array')
     .addHelpText('after', '\nExample:\n  xkeys keyring list keyrings/demo.toml')
-    .action((file: string, options: { now?: Date; json?: true }) => {
+    .action((file: string, options: { now?: Date; json?: true; kek?: string }) => {
       const now = options.now ?? new Date()
-      const ring = loadKeyringFile(file, { env: process.env, now })
+      const ring = loadKeyringFile(file, { env: process.env, now, kek: commandKek(options.kek) })
       warn(ring)
       const rows = ring.list(now)
       if (options.json) return printJson(rows)
@@ -73,13 +77,14 @@ export function addKeyringCommand(program: Command): void {
     .option('--group <id>', 'this group only')
     .option('--now <date>', 'as of this time', dateOption)
     .option('--reveal', 'print the secrets')
+    .option('--kek <reference>', KEK_HELP)
     .addHelpText(
       'after',
       '\nExample:\n  xkeys keyring export-kamailio keyrings/demo.toml --group trunk-a --reveal',
     )
-    .action((file: string, options: { group?: string; now?: Date; reveal?: true }) => {
+    .action((file: string, options: { group?: string; now?: Date; reveal?: true; kek?: string }) => {
       const now = options.now ?? new Date()
-      const ring = loadKeyringFile(file, { env: process.env, now })
+      const ring = loadKeyringFile(file, { env: process.env, now, kek: commandKek(options.kek) })
       if (options.group !== undefined && !ring.hasGroup(options.group)) {
         throw new UsageError(`there is no group ${JSON.stringify(options.group)} in ${file}`)
       }

@@ -10,9 +10,12 @@ import { addCheckCommand } from './check.ts'
 import { EXIT, UsageError } from './exit.ts'
 import { addKeyCommand } from './key.ts'
 import { addKeyringCommand } from './keyring.ts'
+import { addRotateCommand } from './rotate.ts'
 import { addRunCommand } from './run.ts'
+import { addSealCommand } from './seal.ts'
 import { addSignCommand } from './sign.ts'
 import { addTemplateCommand } from './template.ts'
+import { addUnsealCommand } from './unseal.ts'
 import { addVerifyCommand } from './verify.ts'
 
 const program = new Command('xkeys')
@@ -29,6 +32,9 @@ addSignCommand(program)
 addVerifyCommand(program)
 addKeyCommand(program)
 addKeyringCommand(program)
+addRotateCommand(program)
+addSealCommand(program)
+addUnsealCommand(program)
 addCheckCommand(program)
 addRunCommand(program)
 inherit(program)

@@ -11,6 +11,7 @@ import { loadKeyringFile } from '../stores/keyring-file.ts'
 import { defineAgreement, type Agreement } from '../xkeys/agreement.ts'
 import type { XkeyAlgorithm } from '../xkeys/algorithm.ts'
 import { UsageError } from './exit.ts'
+import { commandKek } from './keyring-target.ts'
 import { dateOption, endpointOption } from './io.ts'
 
 /** Where a message came from, and how it is parsed. */
@@ -125,5 +126,5 @@ export function readAgreement(
     ...(options.encoding && { encoding: options.encoding }),
     ...(options.repeated && { repeated: options.repeated }),
   })
-  return { agreement, keyring: loadKeyringFile(keyring, { env: process.env, now }) }
+  return { agreement, keyring: loadKeyringFile(keyring, { env: process.env, now, kek: commandKek(undefined) }) }
 }

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import type { Endpoint } from '../message/types.ts'
+import { parseKekReference } from '../stores/kek.ts'
 import { parseConfigSource, parseEndpoint } from './config-address.ts'
 
 /** What an operator is told of one setting; kind, range, choices and default come from its schema. */
@@ -51,6 +52,9 @@ export const target = () =>
 
 /** An entry of a source list. */
 export const source = () => parsed(parseConfigSource)
+
+/** Where a key-encryption key is kept. */
+export const kekReference = () => parsed(parseKekReference)
 
 /** A template for both sides of an agreement, or one for each. */
 export const sides = () => z.union([z.string(), z.strictObject({ sender: z.string(), receiver: z.string() })])

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import { ALGORITHMS } from '../xkeys/algorithm.ts'
-import { endpoint, setting, sides, source, target } from './config-facts.ts'
+import { endpoint, kekReference, setting, sides, source, target } from './config-facts.ts'
 
 const SIDES = 'template, or `{ sender = "…", receiver = "…" }`'
 const SOURCES = 'list of addresses, networks, `address:port`'
@@ -126,9 +126,30 @@ export const configSchema = z.strictObject({
     example: '"../keyrings/demo.toml"',
   }),
   strict_keys: setting(z.boolean().default(false), {
-    meaning: 'Refuses to start with weak or published secrets. Always so where a listener is not loopback.',
+    meaning:
+      'Refuses weak or published secrets, at the start and when the keyring changes. Always so where a listener is not loopback.',
     example: 'true',
   }),
+  state: setting(z.string().min(1).optional(), {
+    meaning:
+      'Directory, relative to this file, where the node keeps what must outlive it: which key was used when and with whom, and what operators confirmed. Made where it is missing. Without it the evidence that an old key can go is lost at every restart.',
+    example: '"/var/lib/xkeys"',
+    otherwise: 'none',
+  }),
+  node: setting(
+    z
+      .string()
+      .regex(
+        /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$/,
+        'a node name is made of letters, digits, dots, - and _, at most 64, and does not begin with a dot',
+      )
+      .optional(),
+    {
+      meaning: 'Name of this node in its report. Nodes that share a state directory have names of their own.',
+      example: '"edge-1"',
+      otherwise: 'the host name',
+    },
+  ),
   listen: z.strictObject({
     trunk: setting(endpoint(), {
       meaning: 'Where peers send to. A concrete address: it goes into Via, Record-Route and templates.',
@@ -160,6 +181,27 @@ export const configSchema = z.strictObject({
     z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'a trunk name is made of letters, digits, - and _, at most 64'),
     trunkSchema,
   ),
+  kek: z
+    .strictObject({
+      from: setting(kekReference(), {
+        meaning:
+          'Where the key-encryption key of a sealed keyring is kept: a file, relative to this one, an environment variable, or a command that prints it, as a JSON array of program and arguments. With this table a keyring that is not sealed is refused.',
+        example: '"file:/run/secrets/xkeys-kek"',
+        form: '`file:PATH`, `env:NAME` or `command:["program","argument"]`',
+      }),
+      command_timeout: setting(z.number().min(0.1).max(60).default(10), {
+        meaning: 'How long that command may take before it is killed.',
+        example: '10',
+        unit: 'seconds',
+      }),
+      sealed_as: setting(z.string().min(1).optional(), {
+        meaning:
+          'The name that the keyring must be sealed under: the sealed keyring of another system with the same key-encryption key is refused.',
+        example: '"trunks"',
+        otherwise: 'any',
+      }),
+    })
+    .optional(),
   metrics: z
     .strictObject({
       listen: setting(endpoint(), {

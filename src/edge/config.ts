@@ -3,6 +3,7 @@
  * @module
  */
 import { isIPv6 } from 'node:net'
+import { hostname } from 'node:os'
 import { ConfigError, type Issue } from '../errors.ts'
 import type { Endpoint } from '../message/types.ts'
 import type { SourceRange } from '../pipeline/source.ts'
@@ -10,6 +11,7 @@ import { formatPath, parseToml, type TomlPath, type TomlTable } from '../toml.ts
 import type { Agreement } from '../xkeys/agreement.ts'
 import { readAgreement } from './config-agreement.ts'
 import { checkTogether } from './config-checks.ts'
+import type { KekConfig } from './config-kek.ts'
 import { configSchema } from './config-schema.ts'
 import { readSettings } from './settings.ts'
 
@@ -33,6 +35,12 @@ export interface EdgeConfig {
   /** Path of the keyring, as written. */
   readonly keyring: string
   readonly strictKeys: boolean
+  /** The state directory, as written. */
+  readonly state: string | undefined
+  /** Name of this node. */
+  readonly node: string
+  /** For a sealed keyring. */
+  readonly kek: KekConfig | undefined
   readonly listen: { readonly trunk: Endpoint; readonly upstream: Endpoint }
   readonly upstream: { readonly target: Endpoint; readonly sources: readonly SourceRange[] }
   readonly trunks: readonly TrunkConfig[]
@@ -76,6 +84,9 @@ export function parseEdgeConfig(text: string): EdgeConfig {
   const {
     keyring,
     strict_keys: strictKeys,
+    state,
+    node,
+    kek,
     listen,
     upstream,
     trunks,
@@ -86,6 +97,9 @@ export function parseEdgeConfig(text: string): EdgeConfig {
   return {
     keyring,
     strictKeys,
+    state,
+    node: node ?? hostName(),
+    kek: kek && { reference: kek.from, timeoutMs: kek.command_timeout * 1000, keyring: kek.sealed_as },
     listen,
     upstream: { target: upstream.target, sources: upstream.sources ?? [everyPortOf(upstream.target)] },
     trunks: Object.entries(trunks).map(([name, trunk]) => ({
@@ -103,6 +117,16 @@ export function parseEdgeConfig(text: string): EdgeConfig {
     },
     warnings: byLine(warnings),
   }
+}
+
+/** The host name, as a node can be called. */
+function hostName(): string {
+  return (
+    hostname()
+      .replace(/[^A-Za-z0-9._-]/g, '-')
+      .replace(/^\.+/, '')
+      .slice(0, 64) || 'node'
+  )
 }
 
 function byLine(issues: readonly Issue[]): Issue[] {

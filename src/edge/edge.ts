@@ -3,6 +3,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
+import type { Evidence } from '../keyring/evidence.ts'
 import type { KeyringSource } from '../keyring/keyring.ts'
 import type { Endpoint } from '../message/types.ts'
 import type { Metrics } from '../metrics/metrics.ts'
@@ -10,14 +11,20 @@ import { kernelDrops } from '../transport/kernel-drops.ts'
 import { openUdp, type UdpSocket } from '../transport/udp.ts'
 import type { EdgeConfig } from './config.ts'
 import type { EdgeEvent, Side } from './event.ts'
+import { removeKeySeries } from './key-cells.ts'
+import { createKeyTime } from './key-time.ts'
 import { createTraffic, type Traffic } from './traffic.ts'
-import { createTrunk } from './trunk.ts'
+import { createTrunk, type Trunk } from './trunk.ts'
 
 /** What the edge runs with. */
 export interface EdgeOptions {
   readonly config: EdgeConfig
   readonly keyring: KeyringSource
+  /** The time by which keys begin and end, which never goes back; default: the wall clock's, from the start on. */
+  readonly keyTime?: () => Date
   readonly metrics: Metrics
+  /** Where the use of each key is noted. */
+  readonly evidence?: Evidence | undefined
   /** What an operator may want to know at once: socket errors, messages that could not be signed, drops. */
   readonly onEvent?: (event: EdgeEvent) => void
   /** Every decision; building the event costs, so it is apart. */
@@ -29,6 +36,11 @@ export interface Edge {
   readonly sockets: Readonly<Record<Side, UdpSocket>>
   /** Refuses what begins something new with 503; what is under way goes on. */
   drain(): void
+  /**
+   * Takes up a keyring that came into force: series of new keys begin, those of keys that are gone end, and so do the
+   * secrets that trunks hold. Messages are judged by the keyring in force in any case.
+   */
+  refreshKeys(): void
   close(): Promise<void>
 }
 
@@ -38,6 +50,7 @@ export interface Edge {
  */
 export async function createEdge(options: EdgeOptions): Promise<Edge> {
   const { config, metrics, onDecision } = options
+  const keyTime = options.keyTime ?? createKeyTime()
   const emit = (event: EdgeEvent): void => options.onEvent?.(event)
   let traffic: Traffic | undefined
 
@@ -61,7 +74,14 @@ export async function createEdge(options: EdgeOptions): Promise<Edge> {
   })
   const sockets = { trunk: trunkSocket, upstream: upstreamSocket }
   const trunks = config.trunks.map((trunk) =>
-    createTrunk(trunk, options.keyring, metrics, config.limits.invites, emit),
+    createTrunk(trunk, {
+      keyring: options.keyring,
+      now: keyTime,
+      metrics,
+      evidence: options.evidence,
+      maxInvites: config.limits.invites,
+      emit,
+    }),
   )
   metrics.observe({
     drops: () => sides((side) => kernelDrops(sockets[side].local)),
@@ -81,10 +101,21 @@ export async function createEdge(options: EdgeOptions): Promise<Edge> {
   return {
     sockets,
     drain: () => traffic.drain(),
+    refreshKeys() {
+      removeKeySeries(metrics, options.keyring())
+      for (const trunk of trunks) trunk.refreshKeys()
+      releaseKeys(trunks)
+    },
     close: async () => {
       await Promise.all([sockets.trunk.close(), sockets.upstream.close()])
     },
   }
+}
+
+/** Trunk after trunk, with the messages that wait in between. */
+function releaseKeys([first, ...rest]: readonly Trunk[]): void {
+  first?.releaseKeys()
+  if (rest.length > 0) setImmediate(releaseKeys, rest)
 }
 
 function sides(read: (side: Side) => number | undefined): ReadonlyMap<string, number> {

@@ -3,12 +3,10 @@
  * @module
  */
 import { hash } from 'node:crypto'
-import type { KeyringSource } from '../keyring/keyring.ts'
 import { writeHex } from '../message/hex.ts'
 import type { MessageView } from '../message/view.ts'
-import type { Agreement } from '../xkeys/agreement.ts'
 import { ALGORITHMS, DATA_START, createWorkBuffer } from '../xkeys/algorithm.ts'
-import { selectKeys, type BoundKey } from '../xkeys/selection.ts'
+import { selectKeys, type BoundKey, type KeyOptions } from '../xkeys/selection.ts'
 
 /** Bytes of the digest that are used: 80 bits, which also withholds what an extension of the hash would need. */
 const MAC_BYTES = 10
@@ -22,6 +20,8 @@ export interface RouteMarks {
   write(view: MessageView, out: Uint8Array, at: number): boolean
   /** Whether a MAC is this trunk's for the dialog of `view`, under any usable key. */
   isMark(mac: string, view: MessageView): boolean
+  /** Lets go of keys that are in force no more. */
+  refresh(): void
 }
 
 /** Longest Call-ID that is covered whole, bytes. */
@@ -35,8 +35,7 @@ const SUBKEY_LENGTH = 32
  */
 export function createRouteMarks(
   name: string,
-  agreement: Agreement,
-  keyring: KeyringSource,
+  { agreement, keyring, now }: Required<KeyOptions>,
   purpose: string,
 ): RouteMarks {
   const label = `record-route\0${name}\0${purpose}`
@@ -44,6 +43,7 @@ export function createRouteMarks(
   const options = {
     agreement: { ...agreement, spec: ALGORITHMS.get('hmac-sha256')!, maxData: label.length },
     keyring,
+    now,
   }
   const signing = selectKeys(options, derivation, 'sign')
   const verifying = selectKeys(options, derivation, 'verify')
@@ -93,5 +93,11 @@ export function createRouteMarks(
         writeHex(macWith(key, view), MAC_BYTES, wanted, 0)
         return wanted.toString('latin1') === mac
       }),
+    refresh() {
+      signing()
+      verifying()
+      work.fill(0, 0, SUBKEY_LENGTH)
+      laidFor = undefined
+    },
   }
 }

@@ -3,27 +3,33 @@
  * @module
  */
 import { readFileSync } from 'node:fs'
-import { isIPv6 } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { pino, type DestinationStream, type Logger } from 'pino'
 import { ConfigError, type Issue } from '../errors.ts'
-import { describeKeyring } from '../keyring/facts.ts'
 import type { Keyring } from '../keyring/keyring.ts'
 import { lintKeyring } from '../keyring/lint.ts'
 import { createMetrics, type Metrics } from '../metrics/metrics.ts'
 import { parseToml } from '../toml.ts'
+import type { KekHolder } from '../stores/kek.ts'
 import { loadKeyringFile } from '../stores/keyring-file.ts'
 import { openAdmin, type Admin } from './admin.ts'
+import { checkKeyring } from './check-keyring.ts'
 import { parseEdgeConfig, type EdgeConfig } from './config.ts'
+import { openConfigKek } from './config-kek.ts'
 import { createEdge, type Edge } from './edge.ts'
 import { watchClock } from './clock-watch.ts'
 import type { EdgeEvent } from './event.ts'
+import { openLiveKeys } from './live-keys.ts'
 
 /** A configuration with the keyring it names. */
 export interface LoadedConfig {
   readonly path: string
   readonly config: EdgeConfig
   readonly keyring: Keyring
+  /** For a sealed keyring; fetched already. */
+  readonly kek: KekHolder | undefined
+  /** For what the keyring refers to, when it is read again. */
+  readonly env: Readonly<Record<string, string | undefined>>
   /** Weak or published secrets that are tolerated here. */
   readonly warnings: readonly Issue[]
 }
@@ -39,8 +45,8 @@ export function loadConfig(
   now: Date,
 ): LoadedConfig {
   const text = readConfig(path)
-  const load = (file: string): Keyring =>
-    namingFile(file, () => loadKeyringFile(resolve(dirname(path), file), { env, now }))
+  const load = (file: string, kek?: KekHolder): Keyring =>
+    namingFile(file, () => loadKeyringFile(resolve(dirname(path), file), { env, now, kek }))
   const config = withIssuesOf(
     () => parseEdgeConfig(text),
     () => {
@@ -48,18 +54,11 @@ export function loadConfig(
       if (file !== undefined) load(file)
     },
   )
-  const keyring = load(config.keyring)
-  const issues: Issue[] = config.trunks
-    .filter((trunk) => !keyring.hasGroup(trunk.agreement.group))
-    .map((trunk) => ({
-      path: `trunks.${trunk.name}.agreement`,
-      message: `its group ${JSON.stringify(trunk.agreement.group)} is not in the keyring`,
-    }))
-  const weak = lintKeyring(keyring)
-  const open = [config.listen.trunk, config.listen.upstream].some(({ address }) => !isLoopback(address))
-  if (config.strictKeys || open) issues.push(...weak)
+  const kek = config.kek && openConfigKek(config.kek, env, dirname(path))
+  const keyring = load(config.keyring, kek)
+  const issues = checkKeyring(config, keyring)
   if (issues.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', issues)
-  return { path, config, keyring, warnings: weak }
+  return { path, config, keyring, kek, env, warnings: lintKeyring(keyring) }
 }
 
 /** Runs `main`; where it fails, the issues of `other` are told with its own. */
@@ -78,10 +77,10 @@ function withIssuesOf<T>(main: () => T, other: () => void): T {
   }
 }
 
-/** The keyring that a configuration names, be it wrong elsewhere. */
+/** The keyring that a configuration names, be it wrong elsewhere; a sealed one cannot be read then. */
 function keyringOf(text: string): string | undefined {
   const toml = parseToml(text)
-  const file = toml.ok ? toml.value['keyring'] : undefined
+  const file = toml.ok && toml.value['kek'] === undefined ? toml.value['keyring'] : undefined
   return typeof file === 'string' && file !== '' ? file : undefined
 }
 
@@ -94,10 +93,6 @@ function namingFile<T>(file: string, load: () => T): T {
     const issues = error.issues.map((issue) => (issue.path.endsWith(file) ? issue : { ...issue, file }))
     throw new ConfigError(error.code, issues, { cause: error })
   }
-}
-
-function isLoopback(address: string): boolean {
-  return isIPv6(address) ? address === '::1' : address.startsWith('127.')
 }
 
 function readConfig(path: string): string {
@@ -143,6 +138,8 @@ export interface Service {
   readonly admin: Admin | undefined
   readonly metrics: Metrics
   readonly log: Logger
+  /** Reads the keyring now. One that cannot be used is logged and counted, and changes nothing. */
+  reload(): void
   /**
    * Drains for `drain_timeout` (not ready, 503 to what begins something new, the rest goes on), then closes. Called
    * again, it closes at once.
@@ -150,22 +147,40 @@ export interface Service {
   stop(): Promise<void>
 }
 
-/** Starts log, metrics, sockets and admin port; nothing stays open where one of them fails. */
+/**
+ * Starts log, keys, metrics, sockets and admin port; nothing stays open where one of them fails.
+ * @throws ConfigError where the keyring changed since it was loaded and cannot be used, or the state directory cannot be
+ *   written; the system's error where an address cannot be bound
+ */
 export async function startService({ loaded, version, logTo }: ServiceOptions): Promise<Service> {
-  const { config, keyring } = loaded
+  const { config } = loaded
   const log = pino({ level: config.log.level, base: null }, logTo ?? pino.destination(1))
   for (const issue of config.warnings) log.warn({ event: 'config', path: issue.path }, issue.message)
   for (const issue of loaded.warnings) log.warn({ event: 'weak-key', path: issue.path }, issue.message)
-  const metrics = createMetrics({ version, keyring: () => describeKeyring(keyring, new Date()) })
+  const keys = openLiveKeys(loaded, log)
+  const metrics = createMetrics({ version, keyring: () => keys.describe() })
   const edge = await createEdge({
     config,
-    keyring: () => keyring,
+    keyring: keys.keyring,
+    keyTime: keys.time,
     metrics,
+    evidence: keys.evidence,
     onEvent: createEventLog(log),
     ...(log.isLevelEnabled('debug') && { onDecision: (event) => log.debug(event) }),
+  }).catch(async (error: unknown) => {
+    await keys.close()
+    throw error
   })
+  try {
+    keys.begin()
+  } catch (error) {
+    await edge.close()
+    await keys.close()
+    throw error
+  }
+  keys.follow(() => edge.refreshKeys())
   let draining = false
-  metrics.observe({ draining: () => draining })
+  metrics.observe({ draining: () => draining, reloads: keys.reloads, evidence: keys.uses })
   let admin: Admin | undefined
   try {
     admin =
@@ -173,6 +188,7 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
       (await openAdmin({ listen: config.metrics, registry: metrics.registry, ready: () => !draining }))
   } catch (error) {
     await edge.close()
+    await keys.close()
     throw error
   }
   const { trunk, upstream } = edge.sockets
@@ -204,6 +220,7 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
     })
     unwatchClock()
     await edge.close()
+    await keys.close()
     await admin?.close()
     log.info({ event: 'stopped' }, 'edge stopped')
   }
@@ -212,6 +229,7 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
     admin,
     metrics,
     log,
+    reload: () => keys.reload(),
     stop: () => {
       // Asked again: whoever asks does not want to wait.
       if (stopped !== undefined) endDrain?.()

@@ -2,6 +2,7 @@
  * A trunk at work: who it is by source, its pipeline, its signer, its counters.
  * @module
  */
+import type { Evidence } from '../keyring/evidence.ts'
 import type { KeyringSource } from '../keyring/keyring.ts'
 import { headerSelector } from '../message/header-names.ts'
 import type { Endpoint, MessageContext } from '../message/types.ts'
@@ -17,10 +18,9 @@ import { createSigner, type SignResult } from '../xkeys/sign.ts'
 import { VERIFY_FAILURES, createVerifier } from '../xkeys/verify.ts'
 import type { TrunkConfig } from './config.ts'
 import type { EdgeEvent } from './event.ts'
+import { createKeyCounters } from './key-cells.ts'
 import type { Path } from './path.ts'
 import { createRouteMarks, type RouteMarks } from './route-mark.ts'
-
-const DIRECTIONS = ['request', 'response'] as const
 
 /** One trunk. */
 export interface Trunk {
@@ -45,20 +45,41 @@ export interface Trunk {
   marksFor(holder: Trunk): RouteMarks
   /** Counts a request that went without a token. */
   countSkipped(): void
+  /** Lays out what is counted for the keys of the keyring that is in force now. */
+  refreshKeys(): void
+  /** Lets go of the secrets of keys that are in force no more, which else waits for the next message. */
+  releaseKeys(): void
+}
+
+/** What trunks share. */
+export interface TrunkOptions {
+  readonly keyring: KeyringSource
+  /** The time by which keys begin and end; never goes back. */
+  readonly now: () => Date
+  readonly metrics: Metrics
+  readonly evidence?: Evidence | undefined
+  readonly maxInvites: number
+  readonly emit: (event: EdgeEvent) => void
 }
 
 /** Builds a trunk from its configuration. */
-export function createTrunk(
-  config: TrunkConfig,
-  keyring: KeyringSource,
-  metrics: Metrics,
-  maxInvites: number,
-  emit: (event: EdgeEvent) => void,
-): Trunk {
+export function createTrunk(config: TrunkConfig, options: TrunkOptions): Trunk {
+  const { keyring, now, metrics, evidence, emit } = options
   const { name, agreement } = config
   const { group } = agreement
-  const verifier = createVerifier({ agreement, keyring })
-  const signer = createSigner({ agreement, keyring })
+  const keyCounters = createKeyCounters({ peer: name, group, keyring, metrics, evidence })
+  const verifier = createVerifier({
+    agreement,
+    keyring,
+    now,
+    ...(evidence && {
+      evidence: {
+        cell: (key) => keyCounters.of(key.name)?.use ?? { verified: 0, signed: 0 },
+        seen: evidence.seen,
+      },
+    }),
+  })
+  const signer = createSigner({ agreement, keyring, now })
 
   const outcome = (direction: string, outcome: string): Cell =>
     metrics.verifications.cell({ peer: name, group, direction, outcome })
@@ -76,35 +97,14 @@ export function createTrunk(
   }
   const rejection = (reason: string): Cell => metrics.rejections.cell({ peer: name, group, reason })
   for (const reason of VERIFY_FAILURES) rejection(reason)
-  const keyCells = new Map<string, Cell>()
-  const keyCell = (key: string): Cell => {
-    let cell = keyCells.get(key)
-    if (cell === undefined)
-      keyCells.set(key, (cell = metrics.keyVerifications.cell({ group, key, peer: name })))
-    return cell
-  }
-  const signatureCells = { request: new Map<string, Cell>(), response: new Map<string, Cell>() }
-  const signature = (key: string, direction: 'request' | 'response', outcome: 'ok' | 'error'): Cell => {
-    let cell = signatureCells[direction].get(key)
-    if (cell === undefined) {
-      signatureCells[direction].set(key, (cell = metrics.signatures.cell({ group, key, direction, outcome })))
-    }
-    return cell
-  }
-  for (const key of keyring().keys(group)) {
-    keyCell(key.name)
-    for (const direction of DIRECTIONS) signature(key.name, direction, 'ok')
-  }
-  // Errors have no key, and no key has an empty name.
-  for (const direction of DIRECTIONS) signature('', direction, 'error')
 
-  const invites = createInviteTable<Path>(maxInvites)
+  const invites = createInviteTable<Path>(options.maxInvites)
   const tokenHeader = headerSelector(agreement.header)
   const markSets = new Map<string, RouteMarks>()
   const marksFor = (holder: string): RouteMarks => {
     let marks = markSets.get(holder)
     if (marks === undefined)
-      markSets.set(holder, (marks = createRouteMarks(name, agreement, keyring, holder)))
+      markSets.set(holder, (marks = createRouteMarks(name, { agreement, keyring, now }, holder)))
     return marks
   }
 
@@ -139,19 +139,34 @@ export function createTrunk(
         rejection(decision.verdict === 'challenge' ? 'challenged' : decision.reason).value++
       } else if (decision.identity.kind === 'peer') {
         outcomes[kind].accept.value++
-        keyCell(decision.identity.key.name).value++
+        // A stage that waits may answer when its key is gone.
+        const cells = keyCounters.of(decision.identity.key.name)
+        if (cells !== undefined) cells.verifications.value++
       } else {
         outcomes[kind].skipped.value++
       }
     },
     sign(context) {
       const result = signer.sign(context)
-      if (result.ok || result.reason !== 'direction-unsigned') {
-        const { kind } = context.message
-        const cell = result.ok ? signature(result.key.name, kind, 'ok') : signature('', kind, 'error')
-        cell.value++
+      const { kind } = context.message
+      if (result.ok) {
+        const cells = keyCounters.of(result.key.name)
+        if (cells !== undefined) {
+          cells.signatures[kind].value++
+          cells.use.signed++
+        }
+      } else if (result.reason !== 'direction-unsigned') {
+        keyCounters.unsigned[kind].value++
       }
       return result
+    },
+    refreshKeys() {
+      keyCounters.refresh()
+    },
+    releaseKeys() {
+      verifier.refresh()
+      signer.refresh()
+      for (const marks of markSets.values()) marks.refresh()
     },
   }
 }

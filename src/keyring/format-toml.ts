@@ -14,7 +14,8 @@ function formatGroup(keyring: Keyring, group: string): string {
   return keyring
     .keys(group)
     .map((key) => {
-      const lines = [`[[groups.${name}.keys]]`, `name = ${quote(key.name)}`, secretLine(key.secret.export())]
+      const [setting, value] = secretSetting(key.secret.export())
+      const lines = [`[[groups.${name}.keys]]`, `name = ${quote(key.name)}`, `${setting} = ${value}`]
       if (key.activeFrom !== undefined) lines.push(`active_from = ${key.activeFrom.toISOString()}`)
       if (key.expires !== undefined) lines.push(`expires = ${key.expires.toISOString()}`)
       if (key.revoked !== undefined) {
@@ -26,14 +27,14 @@ function formatGroup(keyring: Keyring, group: string): string {
     .join('\n')
 }
 
-/** As text where it is text, which a reader can compare; as base64 otherwise. */
-function secretLine(secret: Buffer): string {
+/** A secret as a setting and its value in TOML: as text where it is text, which a reader can compare; else as base64. */
+export function secretSetting(secret: Buffer): readonly [setting: 'value' | 'value_base64', value: string] {
   const text = secret.toString('utf8')
   const isText = Buffer.from(text).equals(secret) && !/\p{Cc}/u.test(text)
-  return isText ? `value = ${quote(text)}` : `value_base64 = "${secret.toString('base64')}"`
+  return isText ? ['value', quote(text)] : ['value_base64', quote(secret.toString('base64'))]
 }
 
 /** A basic string of TOML; JSON's escapes are among its own. */
-function quote(text: string): string {
+export function quote(text: string): string {
   return JSON.stringify(text).replace(/\x7f/g, '\\u007f')
 }

@@ -57,10 +57,14 @@ export function createKey(input: KeyInput): Key {
       problems.map(({ path, message }) => ({ path: formatPath(path), message })),
     )
   }
+  const secret = createSecretKey(bytes)
+  const mark = fingerprint(bytes)
+  // A copy of our own; what the caller gave is the caller's.
+  if (bytes !== input.secret) bytes.fill(0)
   return Object.freeze({
     name: input.name,
-    secret: createSecretKey(bytes),
-    fingerprint: fingerprint(bytes),
+    secret,
+    fingerprint: mark,
     ...(input.activeFrom && { activeFrom: new Date(input.activeFrom) }),
     ...(input.expires && { expires: new Date(input.expires) }),
     ...(input.revoked && { revoked: new Date(input.revoked) }),

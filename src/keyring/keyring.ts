@@ -32,6 +32,10 @@ export interface KeyListing extends KeyRef {
 export interface Keyring {
   /** Group ids as written, in the order written. */
   readonly groups: readonly string[]
+  /** The name that a sealed keyring was sealed under; absent of one that is not sealed. */
+  readonly name?: string
+  /** How often a sealed keyring was changed: a later one is higher. Absent of one that is not sealed. */
+  readonly revision?: number
   hasGroup(group: string): boolean
   /** Every key of a group, ended ones too, in listed order. */
   keys(group: string): readonly Key[]

@@ -54,6 +54,14 @@ export function lintKeyring(keyring: Keyring): readonly KeyringLintIssue[] {
 
 function judge(key: Key): Pick<KeyringLintIssue, 'kind' | 'message'> | undefined {
   const secret = key.secret.export()
+  try {
+    return findingOf(key, secret)
+  } finally {
+    secret.fill(0)
+  }
+}
+
+function findingOf(key: Key, secret: Buffer): Pick<KeyringLintIssue, 'kind' | 'message'> | undefined {
   if (PUBLISHED.has(secret.toString('latin1')) || PUBLISHED.has(secret.toString('latin1').toLowerCase())) {
     return { kind: 'published', message: `the secret of ${label(key)} is published: replace it` }
   }

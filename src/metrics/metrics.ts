@@ -4,6 +4,7 @@
  */
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import { createCells, type CellFamily } from './counters.ts'
+import { registerLive, type LiveReadings } from './live.ts'
 
 /** What the exporter says of one key; no secret, at most 8 hex digits of a fingerprint. */
 export interface KeyFacts {
@@ -45,7 +46,7 @@ export interface Metrics {
   readonly suppressed: CellFamily<'side'>
   readonly socketErrors: CellFamily<'side'>
   /** Hands in what only the running edge knows. */
-  observe(readings: Partial<EdgeReadings>): void
+  observe(readings: Partial<EdgeReadings> & LiveReadings): void
 }
 
 /** What is read from the edge at each scrape, by side or by peer. */
@@ -80,8 +81,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
   })
   build.set({ version: options.version }, 1)
   registerKeyring(registry, options.keyring)
-  let readings: Partial<EdgeReadings> = {}
+  let readings: Partial<EdgeReadings> & LiveReadings = {}
   registerReadings(registry, () => readings)
+  registerLive(registry, () => readings)
   return {
     observe: (more) => {
       readings = { ...readings, ...more }

@@ -44,7 +44,11 @@ export type DigestEncoding = 'hex' | 'base64url' | 'binary'
  * One digest of the data that lies at DATA_START of `work`. The secret's part is laid before the data, so that both
  * are hashed in one piece.
  */
-export type KeyedHash = (work: WorkBuffer, dataEnd: number, encoding: DigestEncoding) => string
+export interface KeyedHash {
+  (work: WorkBuffer, dataEnd: number, encoding: DigestEncoding): string
+  /** Forgets the secret. It hashes nothing that anybody would accept from then on. */
+  readonly forget: () => void
+}
 
 /** A buffer that templates expand into, and views of it by their end: making one costs as much as a short hash. */
 export interface WorkBuffer {
@@ -80,8 +84,9 @@ function hmac({ hash: name, block, size }: AlgorithmSpec, secret: Buffer): Keyed
     inner[i] = key[i]! ^ 0x36
     outer[i] = key[i]! ^ 0x5c
   }
+  if (key !== secret) key.fill(0)
   const start = DATA_START - block
-  return (work, dataEnd, encoding) => {
+  const digest = (work: WorkBuffer, dataEnd: number, encoding: DigestEncoding): string => {
     const { bytes } = work
     if (work.pad !== inner) {
       bytes.set(inner, start)
@@ -93,18 +98,25 @@ function hmac({ hash: name, block, size }: AlgorithmSpec, secret: Buffer): Keyed
     for (let i = 0; i < size; i++) outer[block + i] = first.charCodeAt(i)
     return hash(name, outer, encoding)
   }
+  return Object.assign(digest, {
+    forget: () => {
+      inner.fill(0)
+      outer.fill(0)
+    },
+  })
 }
 
 /** `SHA(secret ":" data)`: auth_xkeys.c of every release to 6.1. A prefix hash: extendable by length, hence no NUL. */
 function prefixHash({ hash: name }: AlgorithmSpec, secret: Buffer): KeyedHash {
   const prefix = Buffer.concat([secret, Buffer.from(':')])
   const start = DATA_START - prefix.length
-  if (start < 0) {
-    return (work, dataEnd, encoding) =>
-      createHash(name).update(prefix).update(work.bytes.subarray(DATA_START, dataEnd)).digest(encoding)
-  }
-  return (work, dataEnd, encoding) => {
+  const digest = (work: WorkBuffer, dataEnd: number, encoding: DigestEncoding): string => {
+    if (start < 0) {
+      const data = work.bytes.subarray(DATA_START, dataEnd)
+      return createHash(name).update(prefix).update(data).digest(encoding)
+    }
     prefix.copy(work.bytes, start)
     return hash(name, work.bytes.subarray(start, dataEnd), encoding)
   }
+  return Object.assign(digest, { forget: () => void prefix.fill(0) })
 }

@@ -66,6 +66,8 @@ export function selectKeys(options: KeyOptions, work: WorkBuffer, use: 'sign' | 
     if (!Number.isFinite(last)) return NOTHING
     if (ring === current && last < validUntil) return selection
     wipe(work)
+    // Nobody holds them beyond one message.
+    for (const key of [selection.signing, ...selection.verifying]) key?.hash.forget()
     const now = new Date(last)
     selection = bindKeys(ring, agreement, now, use)
     validUntil = ring.nextChange(agreement.group, now)?.getTime() ?? Infinity

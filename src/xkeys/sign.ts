@@ -29,6 +29,8 @@ export type SignResult =
 export interface Signer {
   /** Never throws because of a message. `context` is the message as the receiver will see it. */
   sign(context: MessageContext): SignResult
+  /** Lets go of keys that are in force no more, which else waits for the next message. */
+  refresh(): void
 }
 
 const failed = (reason: SignFailure): SignResult => ({ ok: false, reason })
@@ -44,6 +46,7 @@ export function createSigner(options: KeyOptions): Signer {
   const work = createWorkBuffer(agreement.maxData)
   const select = selectKeys(options, work, 'sign')
   return {
+    refresh: () => void select(),
     sign(context) {
       const view = viewOf(context.message)
       const template = (view.kind === 'request' ? agreement.request : agreement.response)?.sender

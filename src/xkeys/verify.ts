@@ -3,7 +3,9 @@
  * @module
  */
 import { LRUCache } from 'lru-cache'
+import type { UseCell } from '../keyring/evidence.ts'
 import type { KeyRef } from '../keyring/keyring.ts'
+import type { SeenTokens } from '../keyring/seen-tokens.ts'
 import { headerSelector } from '../message/header-names.ts'
 import type { MessageContext } from '../message/types.ts'
 import { viewOf } from '../message/view.ts'
@@ -47,6 +49,17 @@ export interface Verifier {
   /** Synchronous and without effect on anything but its memory of which key a peer used. Never throws on a message. */
   verify(context: MessageContext): VerifyResult
   readonly agreement: Agreement
+  /** Lets go of keys that are in force no more, which else waits for the next message. */
+  refresh(): void
+}
+
+/** What `createVerifier` takes. */
+export interface VerifierOptions extends KeyOptions {
+  /** Where the use of a key is counted: once for each token, so that one that is replayed is no evidence. */
+  readonly evidence?: {
+    readonly cell: (key: KeyRef) => UseCell
+    readonly seen: SeenTokens
+  }
 }
 
 /** Sources whose last key is remembered. */
@@ -59,6 +72,7 @@ const FAILED = Object.fromEntries(
 /** A bound key with its answer made beforehand. */
 interface Candidate extends BoundKey {
   readonly accepted: VerifyResult
+  readonly use: UseCell
 }
 
 /**
@@ -66,13 +80,14 @@ interface Candidate extends BoundKey {
  * used last first.
  * @param options `keyring` may be a function, read once per message, so that a keyring can be exchanged under load.
  */
-export function createVerifier(options: KeyOptions): Verifier {
-  const { agreement } = options
+export function createVerifier(options: VerifierOptions): Verifier {
+  const { agreement, evidence } = options
   const { spec, repeated } = agreement
   const selector = headerSelector(agreement.header)
   const work = createWorkBuffer(agreement.maxData)
   const token = createTokenScratch()
   const select = selectKeys(options, work, 'verify')
+  const isNew = evidence?.seen.isNew
   const lastUsed = new LRUCache<string, Candidate>({ max: MAX_SOURCES })
   let selection: Selection | undefined
   let candidates: readonly Candidate[] = []
@@ -82,6 +97,25 @@ export function createVerifier(options: KeyOptions): Verifier {
     return (
       end - START <= candidate.maxData && equalToken(candidate.hash(work, end, 'binary'), token, spec.size)
     )
+  }
+
+  function accept(candidate: Candidate): VerifyResult {
+    if (isNew !== undefined && isNew(token)) candidate.use.verified++
+    return candidate.accepted
+  }
+
+  function bind(): Selection {
+    const selected = select()
+    if (selected !== selection) {
+      selection = selected
+      candidates = selected.verifying.map((key) => ({
+        ...key,
+        accepted: Object.freeze({ ok: true, key: key.ref, state: key.state }),
+        use: evidence?.cell(key.ref) ?? { verified: 0, signed: 0 },
+      }))
+      lastUsed.clear()
+    }
+    return selected
   }
 
   function verify(context: MessageContext): VerifyResult {
@@ -96,15 +130,7 @@ export function createVerifier(options: KeyOptions): Verifier {
       return FAILED['token-malformed']
     }
 
-    const selected = select()
-    if (selected !== selection) {
-      selection = selected
-      candidates = selected.verifying.map((key) => ({
-        ...key,
-        accepted: Object.freeze({ ok: true, key: key.ref, state: key.state }),
-      }))
-      lastUsed.clear()
-    }
+    const selected = bind()
     if (candidates.length === 0) return FAILED[selected.known ? 'no-usable-key' : 'group-unknown']
 
     const end = template.write(view, context, work.bytes, START)
@@ -114,23 +140,23 @@ export function createVerifier(options: KeyOptions): Verifier {
 
     if (candidates.length === 1) {
       const only = candidates[0]!
-      if (matches(only, end)) return only.accepted
+      if (matches(only, end)) return accept(only)
       return FAILED[end - START > only.maxData ? 'data-too-long' : 'token-mismatch']
     }
     const { address } = context.source
     const remembered = lastUsed.get(address)
-    if (remembered !== undefined && matches(remembered, end)) return remembered.accepted
+    if (remembered !== undefined && matches(remembered, end)) return accept(remembered)
     let fits = false
     for (const candidate of candidates) {
       if (candidate === remembered) continue
       if (matches(candidate, end)) {
         lastUsed.set(address, candidate)
-        return candidate.accepted
+        return accept(candidate)
       }
       fits ||= end - START <= candidate.maxData
     }
     return FAILED[fits || remembered !== undefined ? 'token-mismatch' : 'data-too-long']
   }
 
-  return { verify, agreement }
+  return { verify, agreement, refresh: () => void bind() }
 }

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { loadConfig, startService } from '../../src/edge/service.ts'
 import {
   CASES,
@@ -15,7 +15,9 @@ import {
 import { namesOf } from '../support/deploy-promql.ts'
 import { parseExposition } from '../support/exposition.ts'
 import { tempFolder } from '../support/peers.ts'
-import { SECRETS } from '../support/signed-messages.ts'
+import { requestOf } from '../support/edge-rig.ts'
+import { SECRETS, signedBytes } from '../support/signed-messages.ts'
+import { openPeer } from '../support/udp-peer.ts'
 
 const FILES = {
   'keys.toml': `
@@ -30,6 +32,7 @@ active_from = 2026-01-01T00:00:00Z
 `,
   'edge.toml': `
 keyring = "keys.toml"
+state = "state"
 [listen]
 trunk = "127.0.0.1:0"
 upstream = "127.0.0.1:0"
@@ -55,8 +58,21 @@ async function exported(): Promise<Map<string, Map<string, Set<string>>>> {
   for (const [name, text] of Object.entries(FILES)) writeFileSync(join(folder, name), text)
   const loaded = loadConfig(join(folder, 'edge.toml'), {}, new Date())
   const service = await startService({ loaded, version: 'test', logTo: { write: () => {} } })
-  const text = await service.metrics.registry.metrics()
-  await service.stop()
+  // A key that was never used has no last use.
+  const peer = await openPeer()
+  const request = requestOf('OPTIONS', peer)
+  const { agreement } = loaded.config.trunks[0]!
+  await peer.send(signedBytes(request, agreement, {}, loaded.keyring), service.edge.sockets.trunk.local)
+  const scrape = (): Promise<string> => service.metrics.registry.metrics()
+  const text = await vi.waitFor(
+    async () => {
+      const scraped = await scrape()
+      expect(scraped).toContain('xkeys_key_last_used_timestamp_seconds{')
+      return scraped
+    },
+    { timeout: 10_000 },
+  )
+  await Promise.all([service.stop(), peer.close()])
   const found = new Map<string, Map<string, Set<string>>>()
   for (const family of parseExposition(text).values()) {
     found.set(family.name, new Map())

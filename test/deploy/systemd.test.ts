@@ -26,11 +26,18 @@ describe('the unit', () => {
     expect(setting('ProcSubset')).toBe('all')
   })
 
-  it('names the credential as the README tells edge.toml to', () => {
-    const [name] = setting('LoadCredential')!.split(':')
-    const path = `keyring = "/run/credentials/xkeys-edge.service/${name}"`
-    expect(deployFile('README.md')).toContain(path)
-    expect(unit).toContain(path)
+  it('runs as the owner of the keyring, with a state directory, as the README tells', () => {
+    const readme = deployFile('README.md')
+    expect(readme).toContain(`install -m 600 -o ${setting('User')} keyring.toml`)
+    const state = `state = "/var/lib/${setting('StateDirectory')}"`
+    expect(readme).toContain(state)
+    expect(unit).toContain(state)
+    // A copy that systemd made at the start would never change.
+    expect(unit).not.toContain('LoadCredential')
+  })
+
+  it('reads the keyring at once on reload', () => {
+    expect(setting('ExecReload')).toBe('/bin/kill -HUP $MAINPID')
   })
 })
 

@@ -63,6 +63,7 @@ describe('the settings of the edge', () => {
       'trunks.NAME.sources',
       'trunks.NAME.target',
       'trunks.NAME.agreement',
+      'kek.from',
       'metrics.listen',
     ])
   })
