@@ -27,6 +27,8 @@ export interface EdgeOptions {
   readonly evidence?: Evidence | undefined
   /** What an operator may want to know at once: socket errors, messages that could not be signed, drops. */
   readonly onEvent?: (event: EdgeEvent) => void
+  /** By it the edge knows its own branches and tags again; absent: another one each time. */
+  readonly secret?: string
   /** Every decision; building the event costs, so it is apart. */
   readonly onDecision?: (event: EdgeEvent) => void
 }
@@ -93,7 +95,7 @@ export async function createEdge(options: EdgeOptions): Promise<Edge> {
     sockets,
     trunks,
     metrics,
-    secret: randomBytes(16).toString('hex'),
+    secret: options.secret ?? randomBytes(32).toString('hex'),
     now: () => performance.now(),
     emit,
     onDecision,

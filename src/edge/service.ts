@@ -12,6 +12,7 @@ import { createMetrics, type Metrics } from '../metrics/metrics.ts'
 import { parseToml } from '../toml.ts'
 import type { KekHolder } from '../stores/kek.ts'
 import { loadKeyringFile } from '../stores/keyring-file.ts'
+import { loadNodeSecret } from '../stores/node-secret.ts'
 import { openAdmin, type Admin } from './admin.ts'
 import { checkKeyring } from './check-keyring.ts'
 import { parseEdgeConfig, type EdgeConfig } from './config.ts'
@@ -159,15 +160,21 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
   for (const issue of loaded.warnings) log.warn({ event: 'weak-key', path: issue.path }, issue.message)
   const keys = openLiveKeys(loaded, log)
   const metrics = createMetrics({ version, keyring: () => keys.describe() })
-  const edge = await createEdge({
-    config,
-    keyring: keys.keyring,
-    keyTime: keys.time,
-    metrics,
-    evidence: keys.evidence,
-    onEvent: createEventLog(log),
-    ...(log.isLevelEnabled('debug') && { onDecision: (event) => log.debug(event) }),
-  }).catch(async (error: unknown) => {
+  async function openEdge(): Promise<Edge> {
+    // Without a state directory responses to what was sent before a restart are lost.
+    const state = config.state === undefined ? undefined : resolve(dirname(loaded.path), config.state)
+    return createEdge({
+      config,
+      ...(state !== undefined && { secret: loadNodeSecret(state, config.node) }),
+      keyring: keys.keyring,
+      keyTime: keys.time,
+      metrics,
+      evidence: keys.evidence,
+      onEvent: createEventLog(log),
+      ...(log.isLevelEnabled('debug') && { onDecision: (event) => log.debug(event) }),
+    })
+  }
+  const edge = await openEdge().catch(async (error: unknown) => {
     await keys.close()
     throw error
   })

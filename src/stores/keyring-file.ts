@@ -173,7 +173,10 @@ function readKeyring(
 async function digestLater(file: string): Promise<string> {
   try {
     mustBeRegular(await stat(file))
-    return digestOf(await readFile(file))
+    const bytes = await readFile(file)
+    const digest = digestOf(bytes)
+    bytes.fill(0)
+    return digest
   } catch (error) {
     return digestOf(error)
   }
@@ -219,7 +222,11 @@ function resolver(
 
 function readText(path: string, read: (file: string) => Buffer): string {
   try {
-    return read(path).toString('utf8')
+    const bytes = read(path)
+    const text = bytes.toString('utf8')
+    // Small files share a buffer that lives on.
+    bytes.fill(0)
+    return text
   } catch (error) {
     const message = `it cannot be read (${codeOf(error)})`
     throw new ConfigError('ERR_KEYRING_INVALID', [{ path, message }], { cause: error })

@@ -3,8 +3,7 @@
  * @module
  */
 import type { Key } from '../keyring/key.ts'
-import type { KeyState } from '../keyring/state.ts'
-import { foldGroup, type Keyring, type KeyringSource, type KeyRef } from '../keyring/keyring.ts'
+import type { Keyring, KeyringSource, KeyRef } from '../keyring/keyring.ts'
 import type { Agreement } from './agreement.ts'
 import { keyedHash, wipe, type KeyedHash, type WorkBuffer } from './algorithm.ts'
 
@@ -78,15 +77,11 @@ export function selectKeys(options: KeyOptions, work: WorkBuffer, use: 'sign' | 
 
 function bindKeys(ring: Keyring, agreement: Agreement, now: Date, use: 'sign' | 'verify'): Selection {
   const { group, spec, maxData } = agreement
-  // One look at all states: asked key by key, a group of a thousand would stall the process.
-  const wanted = foldGroup(group)
-  const states = new Map<string, KeyState>()
-  for (const row of ring.list(now)) if (foldGroup(row.group) === wanted) states.set(row.name, row.state)
+  // Not `keyState` key by key, nor `list`: a group of a thousand keys, or a keyring of thousands, would stall the process.
+  const signer = ring.activeKey(group, now)
   const bind = (key: Key): BoundKey => {
-    const state = states.get(key.name)
-    if (state !== 'pending' && state !== 'active' && state !== 'overlapping') {
-      throw new Error(`key ${key.name} of ${group} is ${String(state)} and cannot be bound`)
-    }
+    const isPending = key.activeFrom !== undefined && key.activeFrom.getTime() > now.getTime()
+    const state = key === signer ? 'active' : isPending ? 'pending' : 'overlapping'
     const secret = key.secret.export()
     const hash = keyedHash(spec, secret)
     // auth_xkeys.c: secret, ":", data and a NUL must fit in pv_buffer_size with a byte to spare.
@@ -94,7 +89,7 @@ function bindKeys(ring: Keyring, agreement: Agreement, now: Date, use: 'sign' | 
     secret.fill(0)
     return { ref: { group, name: key.name }, state, hash, maxData: room }
   }
-  const active = use === 'sign' ? ring.activeKey(group, now) : undefined
+  const active = use === 'sign' ? signer : undefined
   return {
     known: ring.hasGroup(group),
     signing: active === undefined ? undefined : bind(active),

@@ -48,6 +48,10 @@ async function answer(rig: Rig, from: End, to: Received, status: string): Promis
 
 const INVITE = 'INVITE sip:bob@second.example SIP/2.0'
 
+/** A Via as the edge's own, but for its MAC. */
+const own = (at: { readonly port: number }, path: string): string =>
+  `SIP/2.0/UDP 127.0.0.1:${at.port};branch=z9hG4bKxk-${'0'.repeat(20)}-${path}`
+
 describe('from trunk to trunk, where it is allowed', () => {
   it('a call goes by the agreements of both, without the upstream', async () => {
     const rig = await startRig(options)
@@ -157,8 +161,6 @@ describe('from trunk to trunk, where it is allowed', () => {
 
   it('T18: nobody makes the edge sign a response of his own invention for another trunk', async () => {
     const rig = await startRig(options)
-    const own = (at: { readonly port: number }, path: string): string =>
-      `SIP/2.0/UDP 127.0.0.1:${at.port};branch=z9hG4bKxk-${'0'.repeat(20)}-${path}`
     const theirs = `SIP/2.0/UDP ${rig.second.at};branch=z9hG4bKx`
     for (const vias of [
       [own(rig.trunkAt, 'carrier.second'), theirs],

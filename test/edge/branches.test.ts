@@ -53,6 +53,12 @@ describe('the branch of a stateless proxy', () => {
     expect(new Set([invite, ...others]).size).toBe(4)
   })
 
+  it('is the same after a restart with the secret that was kept, so that responses find their way', async () => {
+    const [one, two] = [await startRig({ secret: 'kept' }), await startRig({ secret: 'kept' })]
+    const fixed = via(one, ';branch=z9hG4bKsame', 'same.example')
+    expect(await branchOf(one, 'INVITE', fixed)).toBe(await branchOf(two, 'INVITE', fixed))
+  })
+
   it('cannot be known beforehand: another run makes another', async () => {
     const [one, two] = [await startRig(), await startRig()]
     const fixed = via(one, ';branch=z9hG4bKsame', 'same.example')

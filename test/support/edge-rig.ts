@@ -28,6 +28,7 @@ export interface RigOptions {
   /** Whole tables. */
   readonly more?: string
   readonly keyring?: Keyring
+  readonly secret?: string
 }
 
 /** An edge with a peer on each side, and two more sockets. */
@@ -93,6 +94,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     config,
     keyring: () => keyring,
     metrics,
+    ...(options.secret !== undefined && { secret: options.secret }),
     onEvent: (event) => events.push(event),
     onDecision: (event) => decisions.push(event),
   })
