@@ -1,0 +1,83 @@
+/**
+ * Which credentials of a message are ours: to judge them, and to take them out before the message goes on. Those of other
+ * realms belong to servers behind us (RFC 3261 §22.3).
+ * @module
+ */
+import type { SipMessage } from '../message/types.ts'
+import { parseAuth, type AuthFault, type AuthItem } from './header.ts'
+import { realmOf } from './credentials.ts'
+
+/** The headers that carry credentials. */
+export const CREDENTIAL_HEADERS = ['Authorization', 'Proxy-Authorization'] as const
+
+/** One of them. */
+export type CredentialHeader = (typeof CREDENTIAL_HEADERS)[number]
+
+/** A line that holds credentials of ours. */
+export interface OwnLine {
+  readonly header: CredentialHeader
+  /** Its value, byte for byte as `headers()` gives it: tells the line from others of that name. */
+  readonly value: string
+  /** What is left of the value when ours are out; empty: the line goes. */
+  readonly left: string
+}
+
+/** Lines with credentials of ours, of both headers. @param isOurs whether a realm is one of ours */
+export function ownCredentials(message: SipMessage, isOurs: (realm: string) => boolean): readonly OwnLine[] {
+  return CREDENTIAL_HEADERS.flatMap((header) =>
+    message.headers(header).flatMap((value): readonly OwnLine[] => {
+      const parsed = parseAuth(value)
+      if (!parsed.ok) return []
+      const others = parsed.items.filter((item) => !isOwn(item, isOurs))
+      if (others.length === parsed.items.length) return []
+      return [{ header, value, left: others.map(({ start, end }) => value.slice(start, end)).join(', ') }]
+    }),
+  )
+}
+
+/** Of the headers that hold credentials of ours, those that hold no others: they can be removed by name. */
+export function headersOfOurs(message: SipMessage, lines: readonly OwnLine[]): readonly CredentialHeader[] {
+  return CREDENTIAL_HEADERS.filter((header) => {
+    const own = lines.filter((line) => line.header === header)
+    return own.length > 0 && own.length === message.headers(header).length && own.every(isWhole)
+  })
+}
+
+function isWhole({ left }: OwnLine): boolean {
+  return left === ''
+}
+
+function isOwn(item: AuthItem, isOurs: (realm: string) => boolean): boolean {
+  if (item.scheme !== 'digest') return false
+  const realm = realmOf(item)
+  return realm !== undefined && isOurs(realm)
+}
+
+/** The credentials of a realm in one header. `fault`: there are none, but something of scheme Digest that cannot be read. */
+export type FoundCredentials =
+  | { readonly found: 'items'; readonly items: readonly AuthItem[] }
+  | { readonly found: 'fault'; readonly reason: AuthFault | 'parameter-missing' }
+  | { readonly found: 'none' }
+
+/** Looks for the credentials of `realm`. */
+export function findCredentials(
+  message: SipMessage,
+  header: CredentialHeader,
+  realm: string,
+): FoundCredentials {
+  const items: AuthItem[] = []
+  let reason: AuthFault | 'parameter-missing' | undefined
+  for (const value of message.headers(header)) {
+    const parsed = parseAuth(value)
+    if (parsed.ok) {
+      for (const item of parsed.items) {
+        if (item.scheme !== 'digest') continue
+        const found = realmOf(item)
+        if (found === realm) items.push(item)
+        else if (found === undefined) reason ??= 'parameter-missing'
+      }
+    } else if (parsed.scheme === 'digest' || parsed.scheme === '') reason ??= parsed.reason
+  }
+  if (items.length > 0) return { found: 'items', items }
+  return reason === undefined ? { found: 'none' } : { found: 'fault', reason }
+}
