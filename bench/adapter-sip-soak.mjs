@@ -4,14 +4,14 @@
  * that the app never answers; the adapter and the package `sip` alone, each in a process of its own, side by side over
  * loopback. Raw results to bench/results/soak.
  */
-import { execFileSync, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { cpus, totalmem } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { provenance } from './provenance.mjs'
 import {
   createPipeline,
   createSigner,
@@ -164,19 +164,8 @@ if (kind !== undefined) await app(kind, Number(port))
 else {
   const results = await Promise.all([soak('auth-xkeys/sip'), soak('sip')])
   const here = fileURLToPath(new URL('.', import.meta.url))
-  const git = (/** @type {string[]} */ ...words) =>
-    execFileSync('git', words, { cwd: here, encoding: 'utf8' }).trim()
-  const commit =
-    git('rev-parse', '--short', 'HEAD') +
-    (git('status', '--porcelain', '--', '../src') === '' ? '' : '+changes')
-  const machine = {
-    cpu: cpus()[0]?.model,
-    cores: cpus().length,
-    memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
-    node: process.version,
-  }
   mkdirSync(`${here}results/soak`, { recursive: true })
-  const result = { question: 'adapter-sip-soak', commit, date: new Date().toISOString(), machine, results }
+  const result = { question: 'adapter-sip-soak', ...provenance(), results }
   writeFileSync(`${here}results/soak/adapter-sip.json`, `${JSON.stringify(result)}\n`)
   for (const one of results) {
     const heaps = [one.before, one.during, one.after, one.unanswered].map(({ heap }) => mib(heap)).join(' → ')

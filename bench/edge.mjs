@@ -9,10 +9,11 @@ import { createHash } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir, totalmem } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { median, quantile } from './statistics.mjs'
+import { provenance } from './provenance.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const PAIRS = Number(process.env['BENCH_PAIRS'] ?? 5)
@@ -220,8 +221,6 @@ const pace = (who, rate) =>
   })
 
 build()
-const git = (/** @type {string[]} */ ...words) =>
-  execFileSync('git', words, { cwd: here, encoding: 'utf8' }).trim()
 const pairs = []
 try {
   for (let pair = 0; pair < PAIRS; pair++) {
@@ -240,16 +239,7 @@ try {
   const cpu = pairs.map(({ ours, theirs }) => ours.cpu_us / theirs.cpu_us)
   const result = {
     question: 'edge',
-    commit:
-      git('rev-parse', '--short', 'HEAD') +
-      (git('status', '--porcelain', '--', '../src') === '' ? '' : '+changes'),
-    date: new Date().toISOString(),
-    machine: {
-      cpu: cpus()[0]?.model,
-      cores: cpus().length,
-      memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
-      node: process.version,
-    },
+    ...provenance(),
     pairs,
   }
   if (process.env['BENCH_KEEP'] !== 'no')

@@ -12,11 +12,12 @@ import { execFileSync, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir, totalmem } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { coreBusy, kernelDrops, round, scrape, sum, usage } from './flood/observe.mjs'
+import { provenance } from './provenance.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const PARAMETERS = {
@@ -227,8 +228,6 @@ function faultsOf({ calls, callMessages, junk, kernelDrops: lost, rssMiB }) {
   ].filter((fault) => fault !== false)
 }
 
-const git = (/** @type {string[]} */ ...words) =>
-  execFileSync('git', words, { cwd: here, encoding: 'utf8' }).trim()
 try {
   const port = await freePort()
   const edge = await startEdge(port)
@@ -238,16 +237,7 @@ try {
     const faults = faultsOf(figures)
     const result = {
       question: 'flood',
-      commit:
-        git('rev-parse', '--short', 'HEAD') +
-        (git('status', '--porcelain', '--', '../src') === '' ? '' : '+changes'),
-      date: new Date().toISOString(),
-      machine: {
-        cpu: cpus()[0]?.model,
-        cores: cpus().length,
-        memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
-        node: process.version,
-      },
+      ...provenance(),
       parameters: { ...PARAMETERS, receiveBuffer: edge.receiveBuffer },
       figures,
       faults,

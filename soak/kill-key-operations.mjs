@@ -6,11 +6,10 @@
  * hold the old keys or the new, whole; readers must read it; the next command must end with 0 and leave nothing behind;
  * and the audit must have a true end for every beginning. The first fault ends the soak, and no result is kept.
  */
-import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { provenance } from '../bench/provenance.mjs'
 import {
   auditOf,
   chooseOperation,
@@ -81,8 +80,6 @@ async function killOnce(at, round, how) {
   }
 }
 
-const git = (/** @type {string[]} */ ...words) =>
-  execFileSync('git', words, { cwd: here, encoding: 'utf8' }).trim()
 const kills = []
 const started = performance.now()
 try {
@@ -103,16 +100,7 @@ try {
   const torn = places.reduce((sum, at) => sum + auditOf(at).torn, 0)
   const result = {
     question: 'kill-keys',
-    commit:
-      git('rev-parse', '--short', 'HEAD') +
-      (git('status', '--porcelain', '--', '../src') === '' ? '' : '+changes'),
-    date: new Date().toISOString(),
-    machine: {
-      cpu: cpus()[0]?.model,
-      cores: cpus().length,
-      memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
-      node: process.version,
-    },
+    ...provenance(),
     seconds: Math.round((performance.now() - started) / 1000),
     tornAuditLines: torn,
     kills,

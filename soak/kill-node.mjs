@@ -6,16 +6,17 @@
  * start must be clean, with what was known before, and say that what may be lost is unknown; after the last one an orderly
  * end must leave nothing else behind. The first fault ends the soak, and no result is kept.
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createHash, randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, watch, writeFileSync } from 'node:fs'
-import { cpus, tmpdir, totalmem } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { loadReport } from '../dist/stores/report-file.js'
+import { provenance } from '../bench/provenance.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const KILLS = Number(process.env['SOAK_KILLS'] ?? 100)
@@ -185,8 +186,6 @@ async function endInOrder(round) {
   must(readdirSync(state).join() === `${NODE}.report.json`, `left behind: ${readdirSync(state).join()}`)
 }
 
-const git = (/** @type {string[]} */ ...words) =>
-  execFileSync('git', words, { cwd: here, encoding: 'utf8' }).trim()
 const kills = []
 const started = performance.now()
 try {
@@ -198,16 +197,7 @@ try {
   await endInOrder(KILLS - 1)
   const result = {
     question: 'kill-node',
-    commit:
-      git('rev-parse', '--short', 'HEAD') +
-      (git('status', '--porcelain', '--', '../src') === '' ? '' : '+changes'),
-    date: new Date().toISOString(),
-    machine: {
-      cpu: cpus()[0]?.model,
-      cores: cpus().length,
-      memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
-      node: process.version,
-    },
+    ...provenance(),
     seconds: Math.round((performance.now() - started) / 1000),
     kills,
   }

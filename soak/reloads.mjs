@@ -11,11 +11,12 @@ import { createHash } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir, totalmem } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { median } from '../bench/statistics.mjs'
+import { provenance } from '../bench/provenance.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const RELOADS = Number(process.env['SOAK_RELOADS'] ?? 10_000)
@@ -195,8 +196,6 @@ const edge = spawn(
   ]),
   { stdio: 'ignore' },
 )
-const git = (/** @type {string[]} */ ...words) =>
-  execFileSync('git', words, { cwd: here, encoding: 'utf8' }).trim()
 const rounds = []
 try {
   for (const until = Date.now() + 20_000; ; await sleep(100)) {
@@ -236,16 +235,7 @@ try {
   const ratio = median(rounds.map(({ quiet, reloading }) => reloading.p99_us / quiet.p99_us))
   const result = {
     question: 'reloads',
-    commit:
-      git('rev-parse', '--short', 'HEAD') +
-      (git('status', '--porcelain', '--', '../src') === '' ? '' : '+changes'),
-    date: new Date().toISOString(),
-    machine: {
-      cpu: cpus()[0]?.model,
-      cores: cpus().length,
-      memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
-      node: process.version,
-    },
+    ...provenance(),
     rate: RATE,
     every: EVERY,
     reloads,
