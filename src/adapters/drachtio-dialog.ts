@@ -2,7 +2,14 @@
  * Guarding requests inside a dialog: drachtio-srf hands them to the dialog before any middleware sees them.
  * @module
  */
-import type { DrachtioMiddleware, DrachtioRequest, DrachtioResponse } from './drachtio-types.ts'
+import type { Identity } from '../pipeline/stage.ts'
+import { markRefused } from './drachtio-refused.ts'
+import type {
+  Authenticated,
+  DrachtioMiddleware,
+  DrachtioRequest,
+  DrachtioResponse,
+} from './drachtio-types.ts'
 
 /** The request that made the dialog: one that came in, or one that the application sent. */
 interface DialogHost {
@@ -14,7 +21,9 @@ type Handle = (this: unknown, req: DrachtioRequest, res: DrachtioResponse) => un
 
 /**
  * Lets a dialog's requests (BYE, re-INVITE, INFO, the ACK of its 2xx, …) go through middleware first. What is not passed
- * on reaches neither the dialog nor its events: a refused BYE ends nothing.
+ * on reaches neither the dialog nor its events: a refused BYE ends nothing. What another peer or user sends than the one
+ * whom the dialog's own request was from is answered 403, however good its token. A dialog that the application opened
+ * has no such request: give its guard a pipeline that accepts the peer called and no other.
  * @param middleware those that `srf.use` got, in the same order
  * @throws TypeError on what is no dialog of drachtio-srf.
  * @example guardDialog(await srf.createUAS(req, res, options), signResponses, guard)
@@ -32,9 +41,13 @@ export function guardDialog(dialog: object, ...middleware: readonly DrachtioMidd
     // The server tells the local address outside dialogs only. Inside, requests come to where the dialog was made.
     if (req.receivedOn === undefined) Object.assign(req, { receivedOn: localOfDialog(host.req) })
     const step = (index: number, error: unknown): void => {
-      if (error !== undefined && error !== null) return fail(req, res)
+      if (error !== undefined && error !== null) return answer(500, req, res)
       const layer = middleware[index]
       if (layer === undefined) {
+        if (isOfAnother(identityOf(host.req), identityOf(req))) {
+          markRefused(req)
+          return answer(403, req, res)
+        }
         passed.add(req)
         return void handle.call(dialog, req, res)
       }
@@ -65,10 +78,26 @@ function localOfDialog(req: DrachtioRequest | undefined): string | undefined {
   return req?.source === 'application' ? `${req.source_address}:${req.source_port}` : req?.receivedOn
 }
 
-function fail(req: DrachtioRequest, res: DrachtioResponse): void {
+function identityOf(req: (DrachtioRequest & Authenticated) | undefined): Identity | undefined {
+  return req?.identity
+}
+
+/** Whether both are known and not the same; the key may be another, for a rotation does not end calls. */
+function isOfAnother(own: Identity | undefined, given: Identity | undefined): boolean {
+  if (own === undefined || given === undefined) return false
+  if (own.kind === 'user') {
+    return given.kind !== 'user' || own.username !== given.username || own.realm !== given.realm
+  }
+  // Who proved nothing ends no call of one who did.
+  return (
+    given.kind === 'user' || own.peer !== given.peer || (given.kind === 'unsigned' && own.kind === 'peer')
+  )
+}
+
+function answer(status: 403 | 500, req: DrachtioRequest, res: DrachtioResponse): void {
   if (req.method === 'ACK') return
   try {
-    res.send(500)
+    res.send(status)
   } catch {
     // Nobody is left to answer through.
   }

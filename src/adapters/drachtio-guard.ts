@@ -3,8 +3,10 @@
  * @module
  */
 import type { MessageContext } from '../message/types.ts'
+import { viewOf } from '../message/view.ts'
 import type { Decision, Pipeline } from '../pipeline/stage.ts'
 import { readRequest } from './drachtio-context.ts'
+import { readingFailure } from './drachtio-reading.ts'
 import { markRefused } from './drachtio-refused.ts'
 import type {
   Authenticated,
@@ -22,8 +24,9 @@ export interface GuardOptions {
 /**
  * Makes the middleware: judges `req.raw` (or `req.msg.raw`), sets `req.identity` and takes the token out of
  * `req.headers` where accepted, answers a refusal with its status and the host's phrase. An ACK is never answered. Never
- * throws; what fails is answered 503, never accepted. Requests that the server makes itself (`req.source` is
- * `application`: the BYE of a call whose ACK never came) came from no network and pass without identity.
+ * throws; what fails is answered 503, never accepted, and what drachtio-srf reads otherwise than it was judged, 400.
+ * Requests that the server makes itself (`req.source` is `application`: the BYE of a call whose ACK never came) came from
+ * no network and pass without identity.
  * @example srf.use(guardDrachtio(createPipeline([verifyPeer({ peer: 'carrier', verifier })])))
  */
 export function guardDrachtio(pipeline: Pipeline, options: GuardOptions = {}): DrachtioMiddleware {
@@ -44,7 +47,8 @@ export function guardDrachtio(pipeline: Pipeline, options: GuardOptions = {}): D
       ? decide(pipeline, read.context)
       : { verdict: 'reject', status: read.status, reason: read.reason, stage: 'parse' }
 
-    const act = (settled: Decision): void => {
+    const act = (given: Decision): void => {
+      const settled = read.ok && given.verdict === 'accept' ? afterReading(given, req, read.context) : given
       tell(settled, req)
       if (settled.verdict !== 'accept') return refuse(settled, req, res)
       Object.assign(req, { identity: settled.identity } satisfies Authenticated)
@@ -76,6 +80,16 @@ function decide(pipeline: Pipeline, context: MessageContext): Decision | Promise
   } catch {
     return FAILED
   }
+}
+
+/** An accepted request goes on only where the application will read what was judged. */
+function afterReading(
+  accepted: Extract<Decision, { verdict: 'accept' }>,
+  req: DrachtioRequest,
+  { message }: MessageContext,
+): Decision {
+  const reason = readingFailure(req, viewOf(message))
+  return reason === undefined ? accepted : { verdict: 'reject', status: 400, reason, stage: 'parse' }
 }
 
 /** Takes out every spelling of the names: drachtio-srf keeps `X-Auth` and `x-auth` apart. */

@@ -7,6 +7,8 @@ import type { Identity } from '../pipeline/stage.ts'
 /** A request of drachtio-srf. Its types leave out `receivedOn`, and call the port a string where it is a number. */
 export interface DrachtioRequest {
   readonly method: string
+  readonly uri?: string
+  readonly body?: string
   /** The text that the server passed on: as on the wire but for what it adds to the top Via. */
   readonly raw?: string
   readonly msg?: { readonly raw?: string }
@@ -18,6 +20,7 @@ export interface DrachtioRequest {
   /** `address:port` that it arrived on. */
   readonly receivedOn?: string
   readonly headers?: Record<string, string>
+  getParsedHeader?(name: 'from' | 'to'): unknown
 }
 
 /** What the guard adds to an accepted request: `srf.invite((req: Srf.SrfRequest & Authenticated, res) => …)`. */

@@ -1,8 +1,15 @@
 import { EventEmitter } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { guardDialog, guardDialogs, type DrachtioMiddleware } from '../../src/adapters/drachtio.ts'
+import {
+  guardDialog,
+  guardDialogs,
+  signDrachtioResponses,
+  type DrachtioMiddleware,
+} from '../../src/adapters/drachtio.ts'
+import type { Identity } from '../../src/pipeline/stage.ts'
 import { fakeRequest, fakeResponse } from '../support/drachtio-host.ts'
 import { bytesOf } from '../support/messages.ts'
+import { NOON, agree, ringOf } from '../support/parties.ts'
 
 /** A dialog as drachtio-srf makes it, as far as requests go. */
 class Dialog extends EventEmitter {
@@ -26,6 +33,36 @@ function watched(): { dialog: Dialog; seen: string[] } {
   const seen: string[] = []
   for (const name of ['bye', 'info', 'ack']) dialog.on(name, () => void seen.push(name))
   return { dialog, seen }
+}
+
+const peer = (peer: string, key = 'k'): Identity => ({
+  kind: 'peer',
+  peer,
+  key: { group: peer, name: key },
+})
+const user = (username: string, realm: string): Identity => ({
+  kind: 'user',
+  username,
+  realm,
+  attributes: { seen: username },
+})
+const unsigned = (peer: string): Identity => ({ kind: 'unsigned', peer })
+
+/** What a dialog of one makes of a BYE and an ACK of another, both with a good token. */
+function ended(own: Identity | undefined, given: Identity | undefined) {
+  const { dialog, seen } = watched()
+  const signs = signDrachtioResponses({ agreement: agree(), keyring: ringOf(), now: () => NOON })
+  guardDialog(
+    Object.assign(dialog, { req: { method: 'INVITE', identity: own } }),
+    signs,
+    (req, _res, next) => {
+      Object.assign(req, { identity: given })
+      next()
+    },
+  )
+  const { res, sent } = fakeResponse()
+  for (const method of ['BYE', 'ACK']) dialog.handle(request(method), res)
+  return { seen, sent }
 }
 
 describe('guardDialog', () => {
@@ -95,6 +132,27 @@ describe('guardDialog', () => {
     dialog.handle(Object.assign(request('BYE'), { receivedOn: undefined }), fakeResponse().res)
     dialog.handle(Object.assign(request('BYE'), { receivedOn: '192.0.2.8:5060' }), fakeResponse().res)
     expect(seen).toEqual(['192.0.2.7:5060', '192.0.2.8:5060'])
+  })
+
+  it.each([
+    ['another peer', peer('a'), peer('b')],
+    ['a peer that proved nothing', peer('a'), unsigned('a')],
+    ['a user', peer('a'), user('a', 'a')],
+    ['another user', user('zoe', 'a'), user('bob', 'a')],
+    ['a user of another realm', user('zoe', 'a'), user('zoe', 'b')],
+    ['a peer of the user’s name', user('a', 'a'), peer('a')],
+  ])('keeps from the dialog what %s sends: 403, not signed, and no answer to an ACK', (_, own, given) => {
+    expect(ended(own, given)).toEqual({ seen: [], sent: [[403]] })
+  })
+
+  it.each([
+    ['the same peer, with another key', peer('a', 'old'), peer('a', 'new')],
+    ['the same user', user('zoe', 'a'), user('zoe', 'a')],
+    ['a peer that signs by now', unsigned('a'), peer('a')],
+    ['anybody, where the application opened it', undefined, peer('b')],
+    ['the server itself, which has no identity', peer('a'), undefined],
+  ])('lets the dialog have what %s sends', (_, own, given) => {
+    expect(ended(own, given)).toEqual({ seen: ['bye', 'ack'], sent: [] })
   })
 
   it('refuses what is no dialog', () => {

@@ -232,6 +232,57 @@ describe('drachtio-srf, with a stand-in for its server', () => {
     expect([status(bye), verdictOf(bye), events]).toEqual(['200 OK', 'accepted', ['ack', 'destroy']])
   })
 
+  it('lets no other peer end a call, however good its token', async () => {
+    const [caller, other] = [await openCaller(), await openCaller()]
+    const events: string[] = []
+    const anybody: Stage = {
+      name: 'anybody',
+      judge: ({ source }) => {
+        const peer = source.port === caller.local.port ? 'carrier' : 'other'
+        return {
+          verdict: 'accept',
+          identity: { kind: 'peer', peer, key: { group: peer, name: 'k' } },
+          remove: [],
+        }
+      },
+    }
+    const { server } = await startDrachtioApp((srf) => {
+      const guard = guardDrachtio(createPipeline([anybody]))
+      srf.use(guard)
+      guardDialogs(srf, guard)
+      srf.use('invite', async (req: Srf.SrfRequest, res: Srf.SrfResponse) => {
+        const dialog = await srf.createUAS(req, res, { localSdp: SDP })
+        dialog.on('destroy', () => void events.push('destroy'))
+      })
+    })
+    await caller.send(plain(caller, server.sip, { method: 'INVITE', body: SDP }), server.sip)
+    const to = (await caller.receive()).message.headers('To')[0]!
+    const bye = (branch: string): Buffer => plain(caller, server.sip, { method: 'BYE', cseq: 2, to, branch })
+    // Its response goes where it came from, as rport wants it.
+    await other.send(bye('x'), server.sip)
+    expect([status(await other.receive()), events]).toEqual(['403 Forbidden', []])
+    await caller.send(bye('y'), server.sip)
+    expect([status(await caller.receive()), events]).toEqual(['200 OK', ['destroy']])
+  })
+
+  it('refuses an address that the host would spend seconds on: 400, at once', async () => {
+    const caller = await openCaller()
+    let reached = 0
+    const { server } = await startDrachtioApp((srf) => {
+      srf.use(guardDrachtio(pipeline))
+      srf.use('invite', (req: Srf.SrfRequest, res: Srf.SrfResponse) => {
+        reached++
+        srf.createUAS(req, res, { localSdp: SDP }).catch(() => {})
+      })
+    })
+    const good = signed(plain(caller, server.sip, { method: 'INVITE', body: SDP }), caller).toString()
+    await caller.send(
+      Buffer.from(good.replace('Contact: <', `Contact: <${' '.repeat(1600)}\r\nX-Rest: `)),
+      server.sip,
+    )
+    expect([status(await caller.receive()), reached]).toEqual(['400 Bad Request', 0])
+  })
+
   it('hears of a CANCEL as an event of the INVITE, which nobody can verify: the server has matched and answered it', async () => {
     const caller = await openCaller()
     const events: string[] = []

@@ -1,13 +1,40 @@
 /**
- * Requests and responses with the shape that drachtio-srf gives them, without its server.
+ * Requests and responses with the shape that drachtio-srf gives them, without its server. What is read of a request is
+ * read by its own parser.
  */
+import { createRequire } from 'node:module'
 import type { DrachtioResponse } from '../../src/adapters/drachtio.ts'
 import type { Identity } from '../../src/pipeline/stage.ts'
 import { parseText } from './fake-drachtio-text.ts'
 
+/** A message as the host takes it apart. */
+interface HostMessage {
+  readonly method: string
+  readonly uri: string
+  readonly body: string
+  readonly headers: Record<string, string>
+  readonly callingNumber: string
+  getParsedHeader(name: string): unknown
+}
+
+const Message = createRequire(import.meta.url)('drachtio-srf/lib/sip-parser/message.js') as new (
+  text: string,
+) => HostMessage
+
+/** The host's reading; undefined where it would throw the message away. */
+export function hostMessage(text: string): HostMessage | undefined {
+  try {
+    return new Message(text)
+  } catch {
+    return undefined
+  }
+}
+
 /** A request as a middleware gets it. */
 export interface FakeRequest {
   readonly method: string
+  readonly uri?: string
+  readonly body?: string
   readonly raw?: string
   readonly msg?: { readonly raw?: string }
   readonly source?: string
@@ -18,6 +45,7 @@ export interface FakeRequest {
   readonly headers: Record<string, string>
   identity?: Identity
   get(name: string): string | undefined
+  getParsedHeader?(name: string): unknown
 }
 
 type Changes = { readonly [Name in keyof FakeRequest]?: FakeRequest[Name] | undefined }
@@ -28,9 +56,13 @@ export function fakeRequest(bytes: Buffer, changes: Changes = {}): FakeRequest {
   const headers: Record<string, string> = {}
   // Names as drachtio-srf files them.
   for (const [name, value] of text.headers) headers[/^[XP]-/.test(name) ? name : name.toLowerCase()] = value
+  const raw = bytes.toString('utf8')
+  const host = hostMessage(raw)
   const request = {
-    method: text.method === '' ? text.start.split(' ')[0]! : text.method,
-    raw: bytes.toString('utf8'),
+    method: host?.method ?? text.start.split(' ')[0]!,
+    uri: host?.uri,
+    body: host?.body,
+    raw,
     source: 'network',
     source_address: '192.0.2.1',
     source_port: 5060,
@@ -38,6 +70,7 @@ export function fakeRequest(bytes: Buffer, changes: Changes = {}): FakeRequest {
     receivedOn: '198.51.100.7:5080',
     headers,
     get: (name: string) => text.get(name),
+    getParsedHeader: (name: string) => host?.getParsedHeader(name),
     ...changes,
   }
   return Object.fromEntries(
