@@ -4,12 +4,12 @@
  */
 import { randomBytes } from 'node:crypto'
 import { resolveHop, type Target } from '../transport/resolve.ts'
-import { nextHop, type OwnHost } from './sip-next-hop.ts'
+import { nextHop, type NextHop, type OwnHost } from './sip-next-hop.ts'
 import type { SipStackEvent } from './sip-options.ts'
 import type { Outbound } from './sip-outbound.ts'
-import { makeResponse, type PackageTransaction } from './sip-package.ts'
-import type { Transactions } from './sip-transactions.ts'
-import type { SipParams, SipRequest, SipResponse } from './sip-types.ts'
+import { ownResponse } from './sip-package.ts'
+import type { ClientTransaction, ResponseCallback, Transactions } from './sip-transactions.ts'
+import type { SipParams, SipRequest } from './sip-types.ts'
 
 /** What sending needs. */
 export interface ClientOptions {
@@ -17,26 +17,38 @@ export interface ClientOptions {
   readonly outbound: Outbound
   readonly transactions: Transactions
   readonly now: () => number
+  /** Whether the stack was destroyed: then nothing is sent any more. */
+  readonly closed: () => boolean
   readonly tell: (event: SipStackEvent) => void
 }
 
 /** Sends a request; `callback` gets every response, at least one. Never throws. */
-export type SendRequest = (request: SipRequest, callback: (response: SipResponse) => void) => void
+export type SendRequest = (request: SipRequest, callback: ResponseCallback) => void
 
 /** Creates the sender. */
-export function createClient({ own, outbound, transactions, now, tell }: ClientOptions): SendRequest {
+export function createClient({ own, outbound, transactions, now, closed, tell }: ClientOptions): SendRequest {
   return (request, callback) => {
-    const fail = (status: number, reason: string): void => callback(makeResponse(request, status, reason))
-    const found = nextHop(request, own)
-    if ('status' in found) return fail(found.status, PHRASES[found.status])
+    const fail = (status: keyof typeof PHRASES): void =>
+      callback(ownResponse(request, status, PHRASES[status]))
+    // Headers are missing, or are no such objects as the package would take.
+    const refuse = (error: unknown): void => {
+      tell({ event: 'not-sent', reason: 'not a request', error })
+      fail(400)
+    }
+    let found: NextHop
+    try {
+      found = nextHop(request, own)
+    } catch (error) {
+      return refuse(error)
+    }
+    if ('status' in found) return fail(found.status)
     const go = (targets: readonly Target[]): void => {
+      if (closed()) return fail(503)
       try {
         if (request.method === 'ACK') sendAck(request, targets[0])
         else search(request, [...targets], callback)
       } catch (error) {
-        // A message that no transaction can be made of: headers are missing.
-        tell({ event: 'not-sent', reason: 'not a request', error })
-        fail(400, PHRASES[400])
+        refuse(error)
       }
     }
     if ('flow' in found) go([found.flow])
@@ -54,9 +66,11 @@ export function createClient({ own, outbound, transactions, now, tell }: ClientO
     connection.release()
   }
 
-  function search(request: SipRequest, targets: Target[], callback: (response: SipResponse) => void): void {
+  function search(request: SipRequest, targets: Target[], callback: ResponseCallback): void {
     let last = 404
     const { headers } = request
+    // The app may change or clear its own while this is under way, and retransmissions are the same bytes.
+    const base: SipRequest = { ...request, headers: { ...headers } }
     const before = Array.isArray(headers.via) ? headers.via : []
     if (request.method === 'CANCEL' && before.length === 0)
       throw new TypeError('a CANCEL needs the Via of its INVITE')
@@ -64,37 +78,50 @@ export function createClient({ own, outbound, transactions, now, tell }: ClientO
 
     function next(): void {
       const target = targets.shift()
-      if (target === undefined) return callback(makeResponse(request, last))
+      if (target === undefined) return callback(ownResponse(base, last))
       // The branch of a CANCEL is that of its INVITE.
-      if (request.method !== 'CANCEL') headers.via = [{ params: branchParams() }, ...before]
+      const via = base.method === 'CANCEL' ? before : [{ params: branchParams() }, ...before]
+      const sent: SipRequest = { ...base, headers: { ...base.headers, via: [...via] } }
+      // A CANCEL of the app's is made with them.
+      headers.via = via
       let settled = false
-      let transaction: PackageTransaction | undefined
-      const connection = outbound.connect(target, () => {
-        if (transaction !== undefined) transaction.message(makeResponse(request, 503))
-      })
-      transaction = transactions.openClient(
-        request,
-        connection,
-        (response) => {
-          if (response.status === 503 && !settled) {
-            last = 503
-            settled = true
-            return next()
-          }
-          if (response.status > 100) settled = true
-          callback(response)
-        },
-        now(),
-      )
+      let transaction: ClientTransaction | undefined
+      const connection = outbound.connect(target, () => transaction?.message(ownResponse(sent, 503)))
+      try {
+        transaction = transactions.openClient(
+          sent,
+          connection,
+          (response, identity) => {
+            if (response.status === 503 && !settled) {
+              last = 503
+              settled = true
+              return next()
+            }
+            if (response.status > 100) settled = true
+            callback(response, identity)
+          },
+          now(),
+        )
+      } catch (error) {
+        connection.release()
+        throw error
+      }
+      // The package reads one that was text.
+      headers.cseq = sent.headers.cseq
       if (transaction === undefined) {
         connection.release()
-        callback(makeResponse(request, 503, 'Too Many Transactions'))
+        callback(ownResponse(sent, 503, 'Too Many Transactions'))
       }
     }
   }
 }
 
-const PHRASES = { 400: 'Bad Request', 404: 'Not Found', 416: 'Unsupported URI Scheme' } as const
+const PHRASES = {
+  400: 'Bad Request',
+  404: 'Not Found',
+  416: 'Unsupported URI Scheme',
+  503: 'Service Unavailable',
+} as const
 
 /**
  * Parameters whose branch the package cannot overwrite: it would take one of a million, and transactions would answer

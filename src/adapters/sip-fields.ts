@@ -15,6 +15,8 @@ export interface FieldBytes {
 }
 
 const COMMA = 44
+/** Tab, LF, CR, space. */
+const WHITE: ReadonlySet<number> = new Set([9, 10, 13, 32])
 
 /** Most entries of Via, Contact, Route and their kin in one message; each becomes several objects. */
 export const MAX_ENTRIES = 500
@@ -23,6 +25,15 @@ export const MAX_ENTRIES = 500
 export function unfolded({ bytes, start, end }: FieldBytes): string {
   const text = bytes.toString('latin1', start, end)
   return text.includes('\r') ? text.replaceAll('\r\n', ' ') : text
+}
+
+/** Without blanks at its ends. Not `trim`: that takes NBSP as well, a byte that belongs to the text. */
+export function trimmed(text: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && isBlankAt(text, start)) start++
+  while (end > start && isBlankAt(text, end - 1)) end--
+  return text.slice(start, end)
 }
 
 /** An object to which a parameter called `__proto__` does nothing. */
@@ -131,10 +142,21 @@ function addressAt(
   const name = displayStart < 0 ? undefined : unfolded({ bytes, start: displayStart, end: displayEnd })
   const address: SipAddress = {
     name,
-    uri: bytes.toString('latin1', uriStart, uriEnd).trimEnd(),
+    uri: bytes.toString('latin1', uriStart, whiteBefore(bytes, uriStart, uriEnd)),
     params: parseParams(unfolded({ bytes, start: paramsStart, end: paramsEnd })),
   }
+  // Templates verify the tag that Kamailio reads: an app must not see another one.
+  const { tagStart, tagEnd } = parts
+  const tag = tagStart < 0 ? '' : bytes.toString('latin1', tagStart, tagEnd)
+  if (list === 'single' && tag !== (address.params['tag'] ?? '')) return undefined
   return { address, end: parts.end }
+}
+
+/** Where the blanks and folds begin that end at `end`. */
+function whiteBefore(bytes: Buffer, start: number, end: number): number {
+  let i = end
+  while (i > start && WHITE.has(bytes[i - 1]!)) i--
+  return i
 }
 
 /** Via; undefined where one of its entries is none. */

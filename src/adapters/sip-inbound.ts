@@ -5,25 +5,30 @@
  */
 import { parseMessage } from '../message/parse.ts'
 import { buildResponse, isAckOf } from '../message/respond.ts'
-import type { Endpoint, MessageContext } from '../message/types.ts'
+import type { Endpoint, MessageContext, ParseFailure } from '../message/types.ts'
 import { viewOf, type MessageView } from '../message/view.ts'
 import { refuseUnparsed } from '../pipeline/authenticate.ts'
-import { transactionName, type InviteTable } from '../pipeline/invite-table.ts'
 import type { Decision, Identity, Pipeline } from '../pipeline/stage.ts'
 import type { Limiter } from '../transport/limiter.ts'
+import { belongs, mayBelong, strip, type Arrived, type Invites } from './sip-invites.ts'
 import { toSipMessage } from './sip-message.ts'
 import type { SipDecided, SipLimits } from './sip-options.ts'
-import type { PackageConnection } from './sip-package.ts'
-import { transactionId, type ServerTransaction, type Transactions } from './sip-transactions.ts'
+import {
+  transactionId,
+  type ServerConnection,
+  type ServerTransaction,
+  type Transactions,
+} from './sip-transactions.ts'
 import type { SipLogger, SipRemote, SipRequest, SipResponse } from './sip-types.ts'
+import { createWaiting } from './sip-waiting.ts'
 
 /** Where bytes came from, and the way back. */
 export interface Arrival {
   readonly from: Omit<MessageContext, 'message'>
   /** Bytes of ours to the source. */
   readonly answer: (bytes: Buffer) => void
-  /** For a transaction. */
-  readonly reply: () => PackageConnection
+  /** For a transaction. @param sign whether its responses are signed */
+  readonly reply: (sign: boolean) => ServerConnection
   /** The stream cannot be trusted any more. */
   readonly close: () => void
 }
@@ -33,12 +38,14 @@ export interface InboundOptions {
   readonly pipeline: Pipeline
   readonly transactions: Transactions
   /** Undefined where nothing passes without a token. */
-  readonly invites: InviteTable<Identity> | undefined
+  readonly invites: Invites | undefined
   readonly limits: SipLimits
   readonly mayRefuse: Limiter
   /** Keys the To tags of our refusals, by which their ACKs are known. */
   readonly secret: string
   readonly now: () => number
+  /** Whether the stack was destroyed: then nothing reaches the app any more. */
+  readonly closed: () => boolean
   readonly logger: SipLogger | undefined
   readonly onDecision: (decided: SipDecided) => void
   /** The app. `transaction`: absent for an ACK. */
@@ -52,13 +59,25 @@ export interface InboundOptions {
   readonly onThrown: (what: 'logger.recv' | 'adapter', error: unknown, remote: Endpoint) => void
 }
 
-/** Takes one message, whole. Never throws because of it. */
-export type Receive = (bytes: Buffer, arrival: Arrival) => void
+/** The way in. */
+export interface Inbound {
+  /** Takes one message, whole. Never throws because of it. */
+  receive(bytes: Buffer, arrival: Arrival): void
+  /** Refuses what a stage has not decided in time. */
+  sweep(now: number): void
+}
 
 const ADAPTER = 'adapter'
 
-/** Refusals for which a CANCEL or ACK may still belong to an INVITE: nobody tried to prove anything. */
-const UNPROVEN: ReadonlySet<string> = new Set(['header-missing', 'unauthenticated'])
+/** Faults by which the end of a message is a matter of opinion, and so is where the next one begins. */
+const FRAMING: ReadonlySet<ParseFailure> = new Set([
+  'bare-cr',
+  'bare-lf',
+  'nul',
+  'headers-unterminated',
+  'content-length-malformed',
+  'content-length-exceeds',
+])
 
 /** What is done with an accepted message, or why it is not. */
 type Act = { readonly run: () => void; readonly accepted: Accepted } | { readonly refused: Decision }
@@ -71,9 +90,9 @@ const rejected = (view: MessageView, status: number, reason: string): Decision =
     : { verdict: 'reject', status, reason, stage: ADAPTER }
 
 /** Creates the way in. */
-export function createInbound(options: InboundOptions): Receive {
+export function createInbound(options: InboundOptions): Inbound {
   const { pipeline, transactions, invites, limits, mayRefuse, secret, now, logger, onDecision } = options
-  let deciding = 0
+  const waiting = createWaiting(limits.decisions)
 
   const refuse = ({ from, answer }: Arrival, bytes: Buffer): void => {
     if (mayRefuse(from.source.address, now())) answer(bytes)
@@ -86,33 +105,51 @@ export function createInbound(options: InboundOptions): Receive {
       const { decision, respond } = refuseUnparsed(bytes, from, parsed.reason)
       onDecision({ decision, ...from })
       if (respond !== undefined) refuse(arrival, respond)
-      // Where it ends is a matter of opinion, and so is where the next one begins.
-      return arrival.close()
+      if (FRAMING.has(parsed.reason)) arrival.close()
+      return
     }
     const view = viewOf(parsed.message)
     if (view.kind === 'request' && view.method === 'ACK' && isAckOf(view, secret)) return
-    const context: MessageContext = { message: parsed.message, ...from }
-    const settle = (decision: Decision): void => judged(decision, view, context, arrival)
-    if (deciding >= limits.decisions) {
+    const context: Arrived = { message: view, ...from }
+    const decision = pipeline.decide(context)
+    if (decision instanceof Promise) wait(decision, context, arrival)
+    else judged(decision, context, arrival)
+  }
+
+  function wait(decision: Promise<Decision>, context: Arrived, arrival: Arrival): void {
+    const { message: view, source } = context
+    const thrown = (error: unknown): void => options.onThrown('adapter', error, source)
+    const settle = (settled: Decision): void => {
+      if (!options.closed()) judged(settled, context, arrival)
+    }
+    const leave = waiting.enter(source.address, now(), () => {
+      try {
+        settle(rejected(view, 503, 'decided-too-late'))
+      } catch (error) {
+        thrown(error)
+      }
+    })
+    if (leave === undefined) {
+      decision.catch(thrown)
       return onDecision({
         decision: { verdict: 'drop', reason: 'too-many-waiting', stage: ADAPTER },
         ...context,
       })
     }
-    const decision = pipeline.decide(context)
-    if (!(decision instanceof Promise)) return settle(decision)
-    deciding++
-    void decision
-      .then(settle)
-      .catch((error: unknown) => options.onThrown('adapter', error, from.source))
-      .finally(() => deciding--)
+    const heard = (settled: Decision): void => {
+      if (leave()) settle(settled)
+    }
+    decision.then(heard).catch((error: unknown) => {
+      leave()
+      thrown(error)
+    })
   }
 
-  function judged(decision: Decision, view: MessageView, context: MessageContext, arrival: Arrival): void {
-    const { source, local } = context
+  function judged(decision: Decision, context: Arrived, arrival: Arrival): void {
+    const { message: view, source, local } = context
     const protocol = context.transport === 'udp' ? 'UDP' : 'TCP'
     const remote: SipRemote = { protocol, ...source, local: { ...local } }
-    const act = actOn(decision, view, context, remote, arrival)
+    const act = actOn(decision, context, remote, arrival)
     if ('run' in act) {
       onDecision({ decision: act.accepted, ...context })
       return act.run()
@@ -124,95 +161,80 @@ export function createInbound(options: InboundOptions): Receive {
     refuse(arrival, buildResponse(view, source, { status: refused.status, headers, tagSecret: secret }))
   }
 
-  function actOn(
-    decision: Decision,
-    view: MessageView,
-    context: MessageContext,
-    remote: SipRemote,
-    arrival: Arrival,
-  ): Act {
-    const accepted = decision.verdict === 'accept' ? decision : byItsInvite(decision, view, context)
-    if (accepted === undefined) return { refused: decision }
+  function actOn(decision: Decision, context: Arrived, remote: SipRemote, arrival: Arrival): Act {
+    const { message: view } = context
+    const invite = mayBelong(decision, view) ? invites?.match(context, now()) : undefined
+    // A CANCEL or ACK without a token is accepted where its INVITE was, as that one's.
+    const accepted: Decision =
+      invite === undefined
+        ? decision
+        : { verdict: 'accept', identity: invite.identity, remove: [], stage: ADAPTER }
+    if (accepted.verdict !== 'accept') return { refused: decision }
     const remove = new Set(accepted.remove.map((name) => name.toLowerCase()))
     const made = toSipMessage(view, remote, remove)
     if (!made.ok) return { refused: rejected(view, 400, made.reason) }
     const { message } = made
-    if (message.method === undefined) return { accepted, run: () => respond(message, remote) }
-    return take(message, accepted, view, context, remote, arrival)
+    if (message.method === undefined) return respond(message, accepted, context, remote)
+    if (invite !== undefined) {
+      if (!belongs(message, invite)) return { refused: decision }
+      strip(message.headers)
+    }
+    return take(message, accepted, context, remote, arrival, invite !== undefined)
   }
 
-  /** A CANCEL or ACK without a token is accepted where its INVITE was, as that one's. */
-  function byItsInvite(
-    decision: Decision,
-    view: MessageView,
-    { source }: MessageContext,
-  ): Accepted | undefined {
-    const { kind, method, layout } = view
-    if (kind === 'response' || (method !== 'CANCEL' && method !== 'ACK')) return undefined
-    const reason = decision.verdict === 'drop' || decision.verdict === 'reject' ? decision.reason : ''
-    if (!UNPROVEN.has(reason) || layout.bodyStart !== layout.end) return undefined
-    const name = transactionName(view)
-    const identity = name === null ? undefined : invites?.match(name, view, source, now())
-    // Nothing vouches for a Route that it brings, so that it leads nowhere but to its INVITE.
-    return identity && { verdict: 'accept', identity, remove: ['Route'], stage: ADAPTER }
+  function respond(response: SipResponse, accepted: Accepted, { source }: Arrived, remote: SipRemote): Act {
+    const transaction = transactions.client(response)
+    const reason = transaction?.refuses(response, source)
+    if (reason !== undefined) return { refused: { verdict: 'drop', reason, stage: ADAPTER } }
+    return {
+      accepted,
+      run() {
+        hook(response, remote)
+        transaction?.message(response, remote, accepted.identity)
+      },
+    }
   }
 
-  function respond(response: SipResponse, remote: SipRemote): void {
-    hook(response, remote)
-    transactions.client(response)?.message(response, remote)
-  }
-
+  /** @param vouched whether it is the INVITE's identity, and no token of its own, that lets the request pass */
   function take(
     request: SipRequest,
     accepted: Accepted,
-    view: MessageView,
-    { source }: MessageContext,
+    context: Arrived,
     remote: SipRemote,
     arrival: Arrival,
+    vouched: boolean,
   ): Act {
+    const { message: view } = context
     const { identity } = accepted
     const id = transactionId(request, request.method === 'ACK' ? 'INVITE' : request.method)
     if (id === undefined) return { refused: rejected(view, 400, 'via-malformed') }
     const known = transactions.server(id)
+    const act = (run: () => void): Act => ({
+      accepted,
+      run() {
+        hook(request, remote)
+        run()
+      },
+    })
     if (known !== undefined) {
-      // The sent-by is the sender's own word: nobody else may have somebody's responses sent once more.
-      if (known.source !== source.address) return { refused: rejected(view, 482, 'transaction-taken') }
-      return {
-        accepted,
-        run() {
-          hook(request, remote)
-          known.message(request)
-        },
-      }
+      // The sent-by is the sender's own word: nobody else may have somebody's responses sent once more, or end them.
+      if (!known.isOf(remote, identity)) return { refused: rejected(view, 482, 'transaction-taken') }
+      return act(() => known.message(request))
     }
     if (request.method === 'ACK') {
-      return {
-        accepted,
-        run() {
-          hook(request, remote)
-          options.onRequest(request, remote, identity, undefined)
-        },
-      }
+      // Of a failure whose transaction is over: there is nothing left that it could end.
+      return act(() => {
+        if (!vouched) options.onRequest(request, remote, identity, undefined)
+      })
     }
-    const from = { source: source.address, identity }
-    const connection = arrival.reply()
-    const transaction = transactions.openServer(id, request, connection, from, now())
+    const connection = arrival.reply(!vouched)
+    const transaction = transactions.openServer(id, request, connection, { source: remote, identity }, now())
     if (transaction === undefined) {
       connection.release()
       return { refused: rejected(view, 503, 'transactions-full') }
     }
-    if (request.method === 'INVITE' && invites !== undefined) {
-      const name = transactionName(view)
-      if (name !== null && invites.remember(name, view, source, identity, now()) !== 'full')
-        transaction.invite = name
-    }
-    return {
-      accepted,
-      run() {
-        hook(request, remote)
-        options.onRequest(request, remote, identity, transaction)
-      },
-    }
+    if (request.method === 'INVITE') transaction.invite = invites?.remember(request, context, identity, now())
+    return act(() => options.onRequest(request, remote, identity, transaction))
   }
 
   function hook(message: SipRequest | SipResponse, remote: SipRemote): void {
@@ -224,5 +246,5 @@ export function createInbound(options: InboundOptions): Receive {
     }
   }
 
-  return receive
+  return { receive, sweep: (time) => waiting.sweep(time) }
 }

@@ -41,6 +41,9 @@ export async function listen(
   }
 }
 
+/** Unfinished messages of full length that one address may always have. */
+const SOME = 4
+
 const travel = (tcp: TcpConnection): Omit<MessageContext, 'message'> => ({
   transport: 'tcp',
   source: tcp.remote,
@@ -64,14 +67,20 @@ async function listenOnce(
     : undefined
   if (udp !== undefined) local = udp.local
   if (!transports.includes('tcp')) return { udp, tcp: undefined }
+  const headers = options.maxBytesHeaders ?? TCP_LIMITS.headers
+  const body = options.maxContentLength ?? TCP_LIMITS.body
+  // Twice a message may be held of it; whatever length is allowed, some must get through.
+  const some = SOME * (headers + body)
   try {
     const tcp = await openTcp({
       address,
       port: udp?.local.port ?? port,
       limits: {
         ...TCP_LIMITS,
-        headers: options.maxBytesHeaders ?? TCP_LIMITS.headers,
-        body: options.maxContentLength ?? TCP_LIMITS.body,
+        headers,
+        body,
+        held: Math.max(TCP_LIMITS.held, 4 * some),
+        heldPerSource: Math.max(TCP_LIMITS.heldPerSource, some),
         connections: limits.connections,
         connectionsPerSource: limits.connectionsPerSource,
       },

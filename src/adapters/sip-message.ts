@@ -13,6 +13,7 @@ import {
   toPairs,
   toRoutes,
   toVias,
+  trimmed,
   unfolded,
   type FieldBytes,
 } from './sip-fields.ts'
@@ -24,16 +25,17 @@ export type SipObject<T extends SipRequest | SipResponse = SipRequest | SipRespo
   | { readonly ok: false; readonly reason: SipObjectFault }
 
 /** Why a message that the strict parser took cannot be an object: an app would trip over it. */
-export type SipObjectFault = 'address-malformed' | 'via-malformed' | 'cseq-too-large'
+export type SipObjectFault = 'address-malformed' | 'via-malformed' | 'header-repeated' | 'cseq-too-large'
 
 type Reader = (field: FieldBytes, before: SipHeaderValue | undefined) => SipHeaderValue | undefined
 
 const auth: Reader = (field, before) => {
-  const text = unfolded(field).trim()
+  const text = trimmed(unfolded(field))
   const one = toAuth(text)
-  // What is no list of parameters stays text where it stands alone: it cannot be joined to a list.
-  if (one === undefined) return before ?? text
-  if (!Array.isArray(before)) return [one]
+  // What is no list of parameters stays text where it stands alone: it cannot be joined to anything.
+  if (one === undefined) return before === undefined ? text : undefined
+  if (before === undefined) return [one]
+  if (!Array.isArray(before)) return undefined
   ;(before as unknown[]).push(one)
   return before
 }
@@ -42,7 +44,8 @@ const list =
   (read: (field: FieldBytes) => (SipHeaderValue & unknown[]) | undefined): Reader =>
   (field, before) => {
     const entries = read(field)
-    if (entries === undefined || !Array.isArray(before)) return entries
+    if (entries === undefined || before === undefined) return entries
+    if (!Array.isArray(before)) return undefined
     if (before.length + entries.length > MAX_ENTRIES) return undefined
     for (const entry of entries) (before as unknown[]).push(entry)
     return before
@@ -50,23 +53,34 @@ const list =
 
 const contacts = list(toAddresses)
 
+/** Refuses a second one: templates verify the first, and the app would see one of them. */
+const once =
+  (read: Reader): Reader =>
+  (field, before) =>
+    before === undefined ? read(field, before) : undefined
+
+const star = once(() => '*')
+
 const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['via', list(toVias)],
   ['from', toAddress],
   ['to', toAddress],
-  ['refer-to', toAddress],
+  ['refer-to', once(toAddress)],
   // The package would make an address of it, and `Contact:  <*>` of that.
-  ['contact', (field, before) => (unfolded(field).trim() === '*' ? '*' : contacts(field, before))],
+  ['contact', (field, before) => (trimmed(unfolded(field)) === '*' ? star : contacts)(field, before)],
   ['route', list(toRoutes)],
   ['record-route', list(toRoutes)],
   ['path', list(toRoutes)],
-  ['content-length', (field) => Number(unfolded(field).trim())],
+  ['content-length', (field) => Number(trimmed(unfolded(field)))],
   ['authorization', auth],
   ['proxy-authorization', auth],
   ['www-authenticate', auth],
   ['proxy-authenticate', auth],
-  ['authentication-info', (field) => toPairs(unfolded(field)) ?? unfolded(field).trim()],
+  ['authentication-info', once((field) => toPairs(unfolded(field)) ?? trimmed(unfolded(field)))],
 ])
+
+/** Lists of addresses: repeated, they are one. */
+const LISTS = new Set(['contact', 'route', 'record-route', 'path'])
 
 /** Names that an object has already: such a header is left out, as the package loses it. */
 const INHERITED = new Set(['__proto__', 'constructor'])
@@ -101,7 +115,7 @@ export function toSipMessage(view: MessageView, remote: SipRemote, remove: Reado
     }
     const value = read(field, before)
     if (value === undefined) {
-      return { ok: false, reason: name === 'via' ? 'via-malformed' : 'address-malformed' }
+      return { ok: false, reason: faultOf(name, before) }
     }
     headers[name] = value
   }
@@ -120,6 +134,11 @@ export function toSipMessage(view: MessageView, remote: SipRemote, remove: Reado
   if ('rport' in params && remote.protocol === 'UDP') params['rport'] = remote.port
   const uri = view.text(layout.secondStart, layout.secondEnd)
   return { ok: true, message: { method: view.method, uri, ...common } }
+}
+
+function faultOf(name: string, before: SipHeaderValue | undefined): SipObjectFault {
+  if (name === 'via') return 'via-malformed'
+  return before === undefined || LISTS.has(name) ? 'address-malformed' : 'header-repeated'
 }
 
 /** Compact names are the registered ones, of which the package knows ten, and one wrongly. */

@@ -21,7 +21,7 @@ export interface SipSigner {
 export interface SipLimits {
   /** Transactions at once, in each direction; an answered one lives for 32 s. Beyond it: 503. Default 50,000, about 150 MB. */
   readonly transactions: number
-  /** Messages for which a stage may be waiting; more are dropped. Default 1000. */
+  /** Messages for which a stage may be waiting, a quarter of them from one address; more are dropped. Default 1000. */
   readonly decisions: number
   /** Refusals that one source address may provoke a second. Default 50. */
   readonly refusalsPerSecond: number

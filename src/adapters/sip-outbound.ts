@@ -3,7 +3,7 @@
  * failure come this way too, since the package's transactions know no other.
  * @module
  */
-import { isIPv6 } from 'node:net'
+import { isIPv6, SocketAddress } from 'node:net'
 import { editHeaders } from '../message/edit.ts'
 import { headerSelector } from '../message/header-names.ts'
 import { parseMessage } from '../message/parse.ts'
@@ -13,8 +13,10 @@ import { viewOf, type MessageView } from '../message/view.ts'
 import type { TcpConnection } from '../transport/tcp-connection.ts'
 import type { TcpTransport } from '../transport/tcp.ts'
 import type { UdpSocket } from '../transport/udp.ts'
+import type { Signer } from '../xkeys/sign.ts'
 import type { SipOptions, SipSettings, SipStackEvent } from './sip-options.ts'
-import { stringify, type PackageConnection } from './sip-package.ts'
+import { stringify } from './sip-package.ts'
+import type { ClientConnection, ServerConnection } from './sip-transactions.ts'
 import type { Target } from '../transport/resolve.ts'
 import type { SipRequest, SipResponse } from './sip-types.ts'
 
@@ -38,10 +40,12 @@ export interface OutboundOptions {
 /** The way out. */
 export interface Outbound {
   /** To a next hop. `onFailure` comes later than `send` returns, and at most once a send. */
-  connect(target: Target, onFailure: (error: Error) => void): PackageConnection
-  /** Back on the way that a request came. In the place of a final response that cannot be sent, 500 goes. */
-  reply(source: Endpoint, tcp: TcpConnection | undefined): PackageConnection
+  connect(target: Target, onFailure: (error: Error) => void): ClientConnection
+  /** Back on the way that a request came. @param sign whether responses are signed */
+  reply(source: Endpoint, tcp: TcpConnection | undefined, sign: boolean): ServerConnection
 }
+
+const DEFAULT_PORT = 5060
 
 /** Most that a datagram holds, with some room for a token. */
 const MAX_DATAGRAM = 65_300
@@ -51,6 +55,9 @@ type Made = { readonly ok: true; readonly bytes: Buffer } | { readonly ok: false
 /** Creates the way out. */
 export function createOutbound({ options, settings, sockets, host, port, tell }: OutboundOptions): Outbound {
   const { logger } = options
+
+  const signerOf = (to: Endpoint): Signer | undefined =>
+    settings.signers.find(({ matches }) => matches(to))?.signer
 
   /** The address that a message leaves from, as the peer sees it. */
   function localOf(transport: 'udp' | 'tcp', tcp: TcpConnection | undefined): Endpoint {
@@ -65,10 +72,11 @@ export function createOutbound({ options, settings, sockets, host, port, tell }:
     transport: 'udp' | 'tcp',
     target: Endpoint,
     tcp: TcpConnection | undefined,
+    sign = true,
   ): Made {
     try {
       stamp(message, transport === 'udp' ? 'UDP' : 'TCP')
-      return signed(message, transport, target, tcp)
+      return signed(message, transport, target, tcp, sign)
     } catch (error) {
       return { ok: false, reason: `the package cannot write it: ${String(error)}` }
     }
@@ -79,6 +87,7 @@ export function createOutbound({ options, settings, sockets, host, port, tell }:
     transport: 'udp' | 'tcp',
     target: Endpoint,
     tcp: TcpConnection | undefined,
+    sign: boolean,
   ): Made {
     if (logger?.send !== undefined) {
       try {
@@ -90,7 +99,7 @@ export function createOutbound({ options, settings, sockets, host, port, tell }:
     const made = serialise(message)
     if (!made.ok) return made
     if (transport === 'udp' && made.bytes.length > MAX_DATAGRAM) return TOO_LONG
-    const signer = settings.signers.find(({ matches }) => matches(target))?.signer
+    const signer = sign ? signerOf(target) : undefined
     if (signer === undefined) return made
     const context = { message: made.message, transport, source: target, local: localOf(transport, tcp) }
     const result = signer.sign(context)
@@ -123,6 +132,12 @@ export function createOutbound({ options, settings, sockets, host, port, tell }:
     return ''
   }
 
+  /** The connection of a request is gone: its response goes to where its sender listens (RFC 3261 §18.2.2). */
+  function reopened({ headers }: SipRequest | SipResponse, { address }: Endpoint, bytes: Buffer): boolean {
+    const port = headers.via[0]?.port ?? DEFAULT_PORT
+    return Number.isInteger(port) && sockets.tcp?.open({ address, port })?.send(bytes) === true
+  }
+
   return {
     connect(target, onFailure) {
       const { transport } = target
@@ -136,6 +151,10 @@ export function createOutbound({ options, settings, sockets, host, port, tell }:
       const quiet = tcp?.onClose((error) => fail(error.message))
       return {
         protocol,
+        // From another port: a NAT, or a connection of the peer's own, unless somebody else lives there.
+        isFrom: (source) =>
+          isSameAddress(source.address, target.address) &&
+          (source.port === target.port || signerOf(source) === signerOf(target)),
         send(message) {
           const missing = transport === 'udp' ? !reaches(sockets.udp, target) : tcp === undefined
           const made = missing ? NO_WAY : make(message, transport, target, tcp)
@@ -150,23 +169,33 @@ export function createOutbound({ options, settings, sockets, host, port, tell }:
         },
       }
     },
-    reply(source, tcp) {
+    reply(source, tcp, sign) {
       const transport = tcp === undefined ? 'udp' : 'tcp'
       const letGo = tcp?.hold()
       let last: unknown
+      let ready: { readonly message: SipResponse; readonly made: Made } | undefined
       return {
         protocol: transport === 'udp' ? 'UDP' : 'TCP',
+        usable(response) {
+          if (response.status < 200) return response
+          const made = make(response, transport, source, tcp, sign)
+          if (!made.ok) {
+            tell({ event: 'not-sent', reason: made.reason, remote: source })
+            return failure(response)
+          }
+          ready = { message: response, made }
+          return response
+        },
         send(message) {
           // Timer G is for datagrams (RFC 3261 §17.2.1); the package runs it on streams as well.
           const again = tcp !== undefined && message === last && (message.status ?? 0) >= 300
           last = message
           if (again) return
-          const made = make(message, transport, source, tcp)
+          const made = ready?.message === message ? ready.made : make(message, transport, source, tcp, sign)
+          ready = undefined
           const reason = write(made, source, transport, tcp)
-          if (reason === '') return
+          if (reason === '' || (made.ok && tcp !== undefined && reopened(message, source, made.bytes))) return
           tell({ event: 'not-sent', reason, remote: source })
-          if (made.ok || message.status === undefined || message.status < 200) return
-          write(make(failure(message), transport, source, tcp), source, transport, tcp)
         },
         release: () => letGo?.(),
       }
@@ -182,6 +211,15 @@ function withToken(view: MessageView, header: string, token: string): Buffer {
   }
   const at = layout.headersEnd
   return splice(bytes, 0, bytes.length, [{ start: at, end: at, text: `${header}: ${token}\r\n` }])
+}
+
+/** IPv6 has many spellings, and a socket shows one. */
+function isSameAddress(a: string, b: string): boolean {
+  return a === b || (isIPv6(a) && isIPv6(b) && canonical(a) === canonical(b))
+}
+
+function canonical(address: string): string {
+  return new SocketAddress({ address, family: 'ipv6' }).address
 }
 
 /** A socket of IPv4 sends nothing to IPv6. */

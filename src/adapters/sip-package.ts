@@ -5,6 +5,7 @@
  */
 import { SIP_PACKAGE } from '../transport/sip-package.ts'
 import type {
+  SipHeaders,
   SipRemote,
   SipRequest,
   SipRequestInit,
@@ -80,6 +81,17 @@ export const stringify: Package['stringify'] = sip.stringify
  * @param extension `headers` and `content` to add
  */
 export const makeResponse: Package['makeResponse'] = sip.makeResponse
+
+/**
+ * A response of ours to a request of the app, whatever has become of the request: never throws.
+ * @param reason phrase
+ */
+export function ownResponse(request: SipRequest, status: number, reason = ''): SipResponse {
+  const { via, to, from, cseq, 'call-id': callId } = (request.headers ?? {}) as Partial<SipHeaders>
+  // The list is copied: apps take their own Via off the response that they pass on.
+  const headers = { via: Array.isArray(via) ? [...via] : via, to, from, 'call-id': callId, cseq }
+  return { status, reason, version: '2.0', headers: headers as SipHeaders }
+}
 
 /** The package's own: a copy of a message, its Via list included; with `deep`, of all it holds. */
 export const copyMessage: Package['copyMessage'] = sip.copyMessage

@@ -5,7 +5,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Endpoint, MessageContext } from '../message/types.ts'
 import { refuseUnparsed } from '../pipeline/authenticate.ts'
-import { createInviteTable } from '../pipeline/invite-table.ts'
 import type { Identity } from '../pipeline/stage.ts'
 import { createLimiter } from '../transport/limiter.ts'
 import { every, hostName, now } from '../transport/system.ts'
@@ -14,11 +13,17 @@ import { createClient } from './sip-client.ts'
 import { toUri } from './sip-fields.ts'
 import { createFlows } from './sip-flow.ts'
 import { createInbound, type Arrival } from './sip-inbound.ts'
+import { createInvites } from './sip-invites.ts'
 import { listen } from './sip-listen.ts'
 import type { SipDecided, SipOptions, SipSettings, SipStackEvent } from './sip-options.ts'
 import { createOutbound, type Outbound, type SipSockets } from './sip-outbound.ts'
-import { makeResponse, makeTransactionLayer } from './sip-package.ts'
-import { createTransactions, transactionId, type ServerTransaction } from './sip-transactions.ts'
+import { makeResponse, makeTransactionLayer, ownResponse } from './sip-package.ts'
+import {
+  createTransactions,
+  transactionId,
+  type ResponseCallback,
+  type ServerTransaction,
+} from './sip-transactions.ts'
 import type { SipRemote, SipRequest, SipRequestInit, SipResponse, SipUri } from './sip-types.ts'
 
 /**
@@ -34,9 +39,9 @@ export interface SipStack {
   /**
    * Sends a request, or the response to one that the handler got. Never throws because of what is in it: a request that
    * cannot be sent calls back with 400, 404, 408, 416 or 503, a final response that cannot be sent goes as 500.
-   * @param callback gets every response to a request
+   * @param callback gets every response to a request, and whom it is from; `identity` is absent of those made here
    */
-  send(message: SipRequestInit | SipRequest | SipResponse, callback?: (response: SipResponse) => void): void
+  send(message: SipRequestInit | SipRequest | SipResponse, callback?: ResponseCallback): void
   /** A URI for Path or Record-Route that leads back to where a request came from. */
   encodeFlowUri(flow: SipRemote): SipUri
   /** Where a URI of `encodeFlowUri` leads; undefined for any other. */
@@ -55,7 +60,7 @@ const SWEEP = 5000
 interface Opened {
   readonly sockets: SipSockets
   readonly outbound: Outbound
-  readonly request: (request: SipRequest, callback: (response: SipResponse) => void) => void
+  readonly request: (request: SipRequest, callback: ResponseCallback) => void
 }
 
 /** Runs what the app wrote: neither what it throws nor what it rejects with goes further. */
@@ -79,7 +84,7 @@ export function createStack(options: SipOptions, settings: SipSettings, handler:
   const flows = createFlows(host)
   const secret = randomBytes(16).toString('hex')
   const transactions = createTransactions(makeTransactionLayer(options), limits.transactions)
-  const invites = settings.unsigned === 'match' ? createInviteTable<Identity>(limits.transactions) : undefined
+  const invites = settings.unsigned === 'match' ? createInvites(limits.transactions) : undefined
   const mayRefuse = createLimiter(limits.refusalsPerSecond)
   let opened: Opened | undefined
   let destroyed = false
@@ -98,11 +103,12 @@ export function createStack(options: SipOptions, settings: SipSettings, handler:
   }
 
   function answer(transaction: ServerTransaction, response: SipResponse): void {
-    if (!transaction.send(withTag(response, transaction))) return
-    if (transaction.invite !== undefined) invites?.note(transaction.invite, response.status, now())
+    const status = transaction.send(withTag(response, transaction))
+    if (status !== 0 && transaction.invite !== undefined) invites?.note(transaction.invite, status, now())
   }
 
-  const receive = createInbound({
+  const closed = (): boolean => destroyed
+  const inbound = createInbound({
     pipeline: options.pipeline,
     transactions,
     invites,
@@ -110,6 +116,7 @@ export function createStack(options: SipOptions, settings: SipSettings, handler:
     mayRefuse,
     secret,
     now,
+    closed,
     logger: options.logger,
     onDecision: decided,
     onThrown: (what, error, remote) => tell({ event: 'hook-failed', reason: `${what} threw`, error, remote }),
@@ -129,14 +136,14 @@ export function createStack(options: SipOptions, settings: SipSettings, handler:
       from,
       answer: (bytes) =>
         tcp === undefined ? opened?.sockets.udp?.send(bytes, from.source) : tcp.send(bytes),
-      reply: () => opened!.outbound.reply(from.source, tcp),
+      reply: (sign) => opened!.outbound.reply(from.source, tcp, sign),
       close: () => tcp?.end(),
     }
   }
 
   const opening = listen(options, settings, {
     onMessage: (bytes, from, tcp) => {
-      if (opened !== undefined && !destroyed) receive(bytes, arrivalOf(from, tcp))
+      if (opened !== undefined && !destroyed) inbound.receive(bytes, arrivalOf(from, tcp))
     },
     onFault: (fault, head, from, tcp) => {
       // A datagram would be answered where only its length is wrong; so is a stream, before it is closed.
@@ -153,7 +160,7 @@ export function createStack(options: SipOptions, settings: SipSettings, handler:
     const local = (sockets.udp ?? sockets.tcp)!.local
     const outbound = createOutbound({ options, settings, sockets, host, port: local.port, tell })
     const own = { host, port: local.port, transports: settings.transports, flows }
-    opened = { sockets, outbound, request: createClient({ own, outbound, transactions, now, tell }) }
+    opened = { sockets, outbound, request: createClient({ own, outbound, transactions, now, closed, tell }) }
     return local
   })
   opening.catch((error: unknown) => tell({ event: 'socket-error', reason: String(error), error }))
@@ -161,29 +168,22 @@ export function createStack(options: SipOptions, settings: SipSettings, handler:
   const ready = opening.then((local) => local)
   if (options.onError !== undefined) ready.catch(() => {})
 
-  const stop = every(SWEEP, () =>
+  const stop = every(SWEEP, () => {
+    inbound.sweep(now())
     transactions.sweep(now(), (method) =>
       tell({ event: 'transaction-ended', reason: `${method} without a final response` }),
-    ),
-  )
+    )
+  })
 
-  function send(
-    message: SipRequest | SipResponse,
-    callback: ((response: SipResponse) => unknown) | undefined,
-  ): void {
+  function send(message: SipRequest | SipResponse, callback: ResponseCallback): void {
     if (message.method === undefined) {
       const id = transactionId(message, message.headers.cseq.method)
       const transaction = id === undefined ? undefined : transactions.server(id)
       if (transaction !== undefined) return answer(transaction, message)
       return tell({ event: 'not-sent', reason: 'the response belongs to no request' })
     }
-    const safe = (response: SipResponse): void =>
-      runApp(
-        () => callback?.(response),
-        (error) => tell({ event: 'handler-failed', reason: `a response to ${message.method}`, error }),
-      )
-    if (destroyed || opened === undefined) safe(makeResponse(message, 503, 'Service Unavailable'))
-    else opened.request(message, safe)
+    if (destroyed || opened === undefined) callback(ownResponse(message, 503, 'Service Unavailable'))
+    else opened.request(message, callback)
   }
 
   let destroying: Promise<void> | undefined
@@ -203,11 +203,17 @@ export function createStack(options: SipOptions, settings: SipSettings, handler:
   return {
     ready,
     send(message, callback) {
+      const safe: ResponseCallback = (response, identity) =>
+        runApp(
+          () => callback?.(response, identity),
+          (error) => tell({ event: 'handler-failed', reason: `a response to ${message.method}`, error }),
+        )
       const go = (): void => {
         try {
-          send(message as SipRequest | SipResponse, callback)
+          send(message as SipRequest | SipResponse, safe)
         } catch (error) {
           tell({ event: 'not-sent', reason: 'not a message', error })
+          safe(ownResponse(message as SipRequest, 400, 'Bad Request'))
         }
       }
       if (opened !== undefined || destroyed) go()

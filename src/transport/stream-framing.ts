@@ -36,6 +36,8 @@ export interface StreamFraming {
   push(chunk: Buffer): void
   /** Whether a message has begun and not ended. */
   readonly partial: boolean
+  /** Memory that what has come of it takes, bytes. */
+  readonly held: number
 }
 
 const CONTENT_LENGTH = headerSelector('Content-Length')
@@ -133,6 +135,9 @@ export function createFraming(limits: FramingLimits, sink: FramingSink): StreamF
   return {
     get partial() {
       return length > 0
+    },
+    get held() {
+      return held.length
     },
     push(chunk) {
       pinged = false

@@ -54,7 +54,10 @@ const LINGER = 2000
 
 const CLOSED = 'the connection is closed'
 
-/** Wraps a socket, connected or connecting. */
+/**
+ * Wraps a socket, connected or connecting.
+ * @param hold told by how many bytes the memory of unfinished messages has grown; false where that is too much
+ */
 export function manageConnection(
   socket: Socket,
   remote: Endpoint,
@@ -62,6 +65,7 @@ export function manageConnection(
   limits: ConnectionLimits,
   events: ConnectionEvents,
   now: () => number,
+  hold: (bytes: number) => boolean,
 ): ManagedConnection {
   const listeners = new Set<(error: Error) => void>()
   let holders = 0
@@ -78,8 +82,16 @@ export function manageConnection(
       events.onError(error instanceof Error ? error : new Error(String(error)))
     }
   }
+  let kept = 0
+  const keep = (bytes: number): boolean => {
+    const more = bytes - kept
+    kept = bytes
+    return hold(more)
+  }
   const framing = createFraming(limits, {
     message: (bytes) => {
+      // Whatever follows in the chunk is another message, with time of its own.
+      begun = -1
       // Of a chunk in which one message made us close, the others are not taken.
       if (ended < 0 && !socket.destroyed) guard(() => events.onMessage(bytes, connection))
     },
@@ -146,12 +158,17 @@ export function manageConnection(
     framing.push(chunk)
     if (!framing.partial) begun = -1
     else if (begun < 0) begun = active
+    if (!keep(framing.held)) {
+      reason = 'too much is held of unfinished messages'
+      socket.destroy()
+    }
   })
   socket.on('error', (error) => {
     reason = error.message
     events.onError(error)
   })
   socket.on('close', () => {
+    keep(0)
     const error = new Error(reason)
     for (const listener of listeners) guard(() => listener(error))
     listeners.clear()

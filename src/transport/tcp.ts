@@ -17,6 +17,10 @@ import {
 export interface TcpLimits extends ConnectionLimits {
   readonly connections: number
   readonly connectionsPerSource: number
+  /** Memory of unfinished messages, bytes, on all connections. */
+  readonly held: number
+  /** The same, on all connections of one address. */
+  readonly heldPerSource: number
   /** Milliseconds that a connection may take to open. */
   readonly connect: number
 }
@@ -30,6 +34,8 @@ export const TCP_LIMITS: TcpLimits = {
   message: 32_000,
   connections: 5000,
   connectionsPerSource: 100,
+  held: 67_108_864,
+  heldPerSource: 8_388_608,
   connect: 5000,
 }
 
@@ -59,26 +65,36 @@ const CHECK = 1000
 /** Opens a listener. Rejects where the address cannot be bound. */
 export async function openTcp(options: TcpOptions): Promise<TcpTransport> {
   const { address, port, limits, onError } = options
-  const connections = new Map<string, ManagedConnection>()
-  const perSource = new Map<string, number>()
+  // Two of one remote end are possible, to two addresses of ours: what bounds and closes them counts all.
+  const all = new Set<ManagedConnection>()
+  const byRemote = new Map<string, ManagedConnection>()
+  const perSource = new Map<string, { connections: number; held: number }>()
+  let held = 0
   let local: Endpoint = { address, port }
   let closed = false
 
   const isFull = (source: string): boolean =>
     closed ||
-    connections.size >= limits.connections ||
-    (perSource.get(source) ?? 0) >= limits.connectionsPerSource
+    all.size >= limits.connections ||
+    (perSource.get(source)?.connections ?? 0) >= limits.connectionsPerSource
 
   function adopt(socket: Socket, remote: Endpoint): ManagedConnection {
-    const connection = manageConnection(socket, remote, local, limits, options, now)
+    const source = perSource.get(remote.address) ?? { connections: 0, held: 0 }
+    perSource.set(remote.address, source)
+    source.connections++
+    const connection = manageConnection(socket, remote, local, limits, options, now, (bytes) => {
+      held += bytes
+      source.held += bytes
+      return bytes <= 0 || (held <= limits.held && source.held <= limits.heldPerSource)
+    })
     const id = idOf(remote)
-    connections.set(id, connection)
-    perSource.set(remote.address, (perSource.get(remote.address) ?? 0) + 1)
+    all.add(connection)
+    byRemote.set(id, connection)
     socket.once('close', () => {
-      if (connections.get(id) === connection) connections.delete(id)
-      const left = (perSource.get(remote.address) ?? 1) - 1
-      if (left > 0) perSource.set(remote.address, left)
-      else perSource.delete(remote.address)
+      all.delete(connection)
+      if (byRemote.get(id) === connection) byRemote.delete(id)
+      source.connections--
+      if (source.connections === 0) perSource.delete(remote.address)
     })
     return connection
   }
@@ -99,17 +115,17 @@ export async function openTcp(options: TcpOptions): Promise<TcpTransport> {
   if (bound !== null && typeof bound === 'object') local = { address: bound.address, port: bound.port }
   const stop = every(CHECK, () => {
     const time = now()
-    for (const connection of connections.values()) connection.check(time)
+    for (const connection of all) connection.check(time)
   })
 
   return {
     local,
     get size() {
-      return connections.size
+      return all.size
     },
-    find: (to) => connections.get(idOf(to)),
+    find: (to) => byRemote.get(idOf(to)),
     open(to) {
-      const known = connections.get(idOf(to))
+      const known = byRemote.get(idOf(to))
       if (known !== undefined) return known
       if (to.port < 1 || to.port > 65_535 || isFull(to.address)) return undefined
       const socket = connect({ host: to.address, port: to.port, ...from(address, to) })
@@ -124,7 +140,7 @@ export async function openTcp(options: TcpOptions): Promise<TcpTransport> {
       closed = true
       stop()
       const ended = new Promise<void>((resolve) => server.close(() => resolve()))
-      for (const connection of connections.values()) connection.destroy()
+      for (const connection of all) connection.destroy()
       await ended
     },
   }

@@ -179,6 +179,11 @@ describe('what the package loses or breaks is kept', () => {
   })
 })
 
+it('L7 NBSP is no blank', () => {
+  expect(there({ with: { To: 'sip:bob@b.example\xa0' } }).headers.to.uri).toBe('sip:bob@b.example\xa0')
+  expect(there({ add: ['Authorization: \xa0Bearer x\xa0 '] }).headers.authorization).toBe('\xa0Bearer x\xa0')
+})
+
 describe('what no object can be made of', () => {
   it.each<[string, Parts, string]>([
     ['From without an address', { with: { From: `<${' '.repeat(1400)}` } }, 'address-malformed'],
@@ -193,6 +198,31 @@ describe('what no object can be made of', () => {
       'address-malformed',
     ],
     ['501 contacts on many', { add: Array.from({ length: 501 }, () => 'm: <sip:a>') }, 'address-malformed'],
+    ['M4 two Refer-To', { add: ['Refer-To: <sip:a@b>', 'r: <sip:c@d>'] }, 'header-repeated'],
+    [
+      'M4 two Authentication-Info',
+      { add: ['Authentication-Info: qop=auth', 'Authentication-Info: nextnonce="n"'] },
+      'header-repeated',
+    ],
+    ['M4 a Contact behind *', { add: ['Contact: *', 'm: <sip:a@b>'] }, 'address-malformed'],
+    ['M4 * behind a Contact', { add: ['m: <sip:a@b>', 'Contact: *'] }, 'address-malformed'],
+    [
+      'M4 Bearer, then Digest',
+      { add: ['Authorization: Bearer first', 'Authorization: Digest realm="r"'] },
+      'header-repeated',
+    ],
+    [
+      'M4 Digest, then Bearer',
+      { add: ['Authorization: Digest realm="r"', 'Authorization: Bearer last'] },
+      'header-repeated',
+    ],
+    [
+      'M4 two that are text',
+      { add: ['Authorization: Bearer first', 'Authorization: Bearer last'] },
+      'header-repeated',
+    ],
+    ['L7 a quoted tag', { with: { From: '<sip:a@b>;tag="1"' } }, 'address-malformed'],
+    ['L7 a tag with a comma', { with: { From: '<sip:a@b>;tag=,1' } }, 'address-malformed'],
     ['a CSeq that no number holds', { with: { CSeq: '99999999999999999999 INVITE' } }, 'cseq-too-large'],
   ])('%s', (_what, parts, reason) => {
     expect(outcome(bytesOf(parts))).toBe('accepted')

@@ -72,7 +72,7 @@ describe('over TCP', () => {
     expect(message.method).toBe('OPTIONS')
   })
 
-  it('a refusal keeps the connection, a message that is none closes it', async () => {
+  it('a refusal keeps the connection, and so does M7 a message that is none; one without an end closes it', async () => {
     const rig = await overTcp({ handler: (request) => rig.stack.send(makeResponse(request, 200, 'OK')) })
     const end = await connectTo(rig.at)
     end.send(rig.request('OPTIONS', { add: ['Content-Length: 0'] }))
@@ -80,11 +80,18 @@ describe('over TCP', () => {
     end.send(options(rig))
     expect((await end.receive()).message.status).toBe(200)
     end.send('OPTIONS sip:a SIP/2.0\r\nFrom: a\r\nContent-Length: 0\r\n\r\n', options(rig, 'z9hG4bK-later'))
+    expect((await end.receive()).message.status).toBe(200)
+    end.send(
+      'OPTIONS sip:a SIP/2.0\r\nFrom: a\nX: y\r\nContent-Length: 0\r\n\r\n',
+      options(rig, 'z9hG4bK-last'),
+    )
     expect(await end.rest()).toBe('')
     expect(rig.decisions).toEqual([
       'OPTIONS reject header-missing',
       'OPTIONS accept peer',
       '- drop header-missing',
+      'OPTIONS accept peer',
+      '- drop bare-lf',
     ])
   })
 
@@ -105,6 +112,45 @@ describe('over TCP', () => {
     end.socket.destroy()
     while (rig.events.length === 0) await new Promise(setImmediate)
     expect(rig.events[0]).toMatchObject({ event: expect.stringMatching(/not-sent|socket-error/) })
+  })
+
+  it('L4 a message as long as was allowed gets through', async () => {
+    const rig = await overTcp({
+      maxContentLength: 10_000_000,
+      handler: (request) => rig.stack.send(makeResponse(request, 200, 'OK')),
+    })
+    const end = await connectTo(rig.at)
+    const body = 'x'.repeat(9_000_000)
+    const bytes = rig.request('OPTIONS', {
+      with: { Via: 'SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK-long' },
+      add: [`Content-Length: ${body.length}`],
+      body,
+    })
+    end.send(signedBytes(bytes, agreement))
+    expect((await end.receive()).message.status).toBe(200)
+  })
+
+  it('M7 a response whose connection is gone goes to where the sender listens', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    onTestFinished(() => void server.close())
+    await once(server, 'listening')
+    const { port } = server.address() as { port: number }
+    const waiting: (() => void)[] = []
+    const rig = await overTcp({
+      handler: (request) => waiting.push(() => rig.stack.send(makeResponse(request, 200, 'OK'))),
+    })
+    const end = await connectTo(rig.at)
+    const Via = `SIP/2.0/TCP 127.0.0.1:${port};branch=z9hG4bK-gone`
+    const invite = rig.request('INVITE', { with: { Via }, add: ['Content-Length: 0'] })
+    const accepted = once(server, 'connection') as Promise<[Socket]>
+    end.send(signedBytes(invite, agreement), 'OPTIONS sip:a SIP/2.0\r\nFrom: a\nContent-Length: 0\r\n\r\n')
+    await end.rest()
+    waiting[0]!()
+    const [socket] = await accepted
+    const { message } = await tcpEnd(socket).receive()
+    expect(message.status).toBe(200)
+    expect(verifier.verify(contextOf(message)).ok).toBe(true)
+    expect(rig.events).toEqual([])
   })
 
   it('a request of the app opens one, and its response comes back on it', async () => {

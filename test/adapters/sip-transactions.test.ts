@@ -1,16 +1,27 @@
 import { describe, expect, it } from 'vitest'
-import type { PackageConnection, PackageTransactionLayer } from '../../src/adapters/sip-package.ts'
+import type {
+  PackageConnection,
+  PackageTransaction,
+  PackageTransactionLayer,
+} from '../../src/adapters/sip-package.ts'
 import { makeResponse } from '../../src/adapters/sip-package.ts'
 import { toSipMessage } from '../../src/adapters/sip-message.ts'
-import { createTransactions, transactionId } from '../../src/adapters/sip-transactions.ts'
-import type { SipRequest, SipResponse } from '../../src/adapters/sip-types.ts'
+import {
+  createTransactions,
+  transactionId,
+  type ClientConnection,
+  type ServerConnection,
+} from '../../src/adapters/sip-transactions.ts'
+import type { SipRemote, SipRequest, SipResponse } from '../../src/adapters/sip-types.ts'
+import type { Identity } from '../../src/pipeline/stage.ts'
 import { viewOf } from '../../src/message/view.ts'
-import { bytesOf, parsed } from '../support/messages.ts'
+import { bytesOf, parsed, responseBytes } from '../support/messages.ts'
 
 /** The package's layer without its timers: what was asked of it, in words. */
 function fakeLayer(): { layer: PackageTransactionLayer; log: string[]; respond: (status: number) => void } {
   const log: string[] = []
   const callbacks: ((response: SipResponse) => void)[] = []
+  let client: PackageTransaction | undefined
   const transaction = (name: string, connection: PackageConnection) => ({
     message: () => void log.push(`${name} message`),
     send: (response: SipResponse) => void log.push(`${name} send ${response.status}`),
@@ -23,26 +34,40 @@ function fakeLayer(): { layer: PackageTransactionLayer; log: string[]; respond: 
     createServerTransaction: (key, connection) => transaction(key.method, connection),
     createClientTransaction(connection, request, then) {
       callbacks.push(then)
-      return transaction(`client ${request.method}`, connection)
+      return (client = transaction(`client ${request.method}`, connection))
     },
-    getClient: () => undefined,
+    getClient: () => client,
   }
   return { layer, log, respond: (status) => callbacks[0]!({ status } as SipResponse) }
 }
 
-const connection: PackageConnection = { protocol: 'UDP', send() {}, release() {} }
-const from = { source: '192.0.2.1', identity: { kind: 'unsigned', peer: 'p' } } as const
+const connection: ServerConnection & ClientConnection = {
+  protocol: 'UDP',
+  send() {},
+  release() {},
+  usable: (response) => response,
+  isFrom: ({ address }) => address === '192.0.2.1',
+}
+const source: SipRemote = {
+  protocol: 'UDP',
+  address: '192.0.2.1',
+  port: 5060,
+  local: { address: 'a', port: 1 },
+}
+const from = { source, identity: { kind: 'unsigned', peer: 'p' } } as const
 
 function requestOf(method: string, Via = 'SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1'): SipRequest {
   const bytes = bytesOf({ start: `${method} sip:a@b SIP/2.0`, with: { Via, CSeq: `1 ${method}` } })
-  const remote = {
-    protocol: 'UDP',
-    address: '192.0.2.1',
-    port: 5060,
-    local: { address: 'a', port: 1 },
-  } as const
-  const made = toSipMessage(viewOf(parsed(bytes)), remote, new Set())
+  const made = toSipMessage(viewOf(parsed(bytes)), source, new Set())
   if (!made.ok || made.message.method === undefined) throw new Error('no request')
+  return made.message
+}
+
+function responseOf(headers: Record<string, string>): SipResponse {
+  const Via = 'SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1'
+  const bytes = responseBytes('200 OK', { with: { Via, ...headers } })
+  const made = toSipMessage(viewOf(parsed(bytes)), source, new Set())
+  if (!made.ok || made.message.method !== undefined) throw new Error('no response')
   return made.message
 }
 
@@ -126,6 +151,59 @@ describe('final responses', () => {
     const opened = createTransactions(layer, 10).openServer('id', request, connection, from, 0)!
     for (const status of given) opened.send(makeResponse(request, status))
     expect(log).toEqual(sent.map((status) => `INVITE send ${status}`))
+  })
+})
+
+describe('a response that names a request by branch and Call-ID', () => {
+  it.each<[string, string, Record<string, string>, string | undefined]>([
+    ['is its own', '192.0.2.1', {}, undefined],
+    ['is its own, from a callee that tagged itself', '192.0.2.1', { To: '<sip:a@b>;tag=new' }, undefined],
+    ['H3 is from another address', '192.0.2.2', {}, 'response-from-elsewhere'],
+    ['H4 has another CSeq number', '192.0.2.1', { CSeq: '2 INVITE' }, 'response-to-another-request'],
+    ['H4 has another From tag', '192.0.2.1', { From: '<sip:a@b>;tag=x' }, 'response-to-another-request'],
+    ['H4 has no From tag', '192.0.2.1', { From: '<sip:a@b>' }, 'response-to-another-request'],
+  ])('%s', (_what, address, headers, reason) => {
+    const transactions = createTransactions(fakeLayer().layer, 10)
+    transactions.openClient(requestOf('INVITE'), connection, () => {}, 0)
+    const response = responseOf({ CSeq: '1 INVITE', ...headers })
+    expect(transactions.client(response)!.refuses(response, { address, port: 1 })).toBe(reason)
+  })
+
+  it.each<[string, string, string | undefined]>([
+    ['as text', '<sip:a@b>;tag=in', 'response-to-another-request'],
+    ['as an object', '', 'response-to-another-request'],
+  ])('H4 has another To tag than a request in a dialog, written %s', (_what, text, reason) => {
+    const transactions = createTransactions(fakeLayer().layer, 10)
+    const request = requestOf('BYE')
+    const to = text === '' ? { uri: 'sip:a@b', params: { tag: 'in' } } : text
+    request.headers.to = to as SipRequest['headers']['to']
+    transactions.openClient(request, connection, () => {}, 0)
+    const refuses = (To: string) => {
+      const response = responseOf({ CSeq: '1 BYE', To })
+      return transactions.client(response)!.refuses(response, source)
+    }
+    expect([refuses('<sip:a@b>;tag=in'), refuses('<sip:a@b>;tag=out')]).toEqual([undefined, reason])
+  })
+})
+
+describe('L2 who may go on with a server transaction', () => {
+  const peer: Identity = { kind: 'peer', peer: 'a', key: { group: 'g', name: 'k' } }
+  const user: Identity = { kind: 'user', username: 'u', realm: 'r', attributes: {} }
+  it.each<[string, SipRemote, Identity, Identity, boolean]>([
+    ['the same', source, peer, peer, true],
+    ['the same with another key', source, peer, { ...peer, key: { group: 'g', name: 'new' } }, true],
+    ['another port', { ...source, port: 5070 }, peer, peer, false],
+    ['another address', { ...source, address: '192.0.2.2' }, peer, peer, false],
+    ['another transport', { ...source, protocol: 'TCP' }, peer, peer, false],
+    ['another peer', source, peer, { ...peer, peer: 'b' }, false],
+    ['a user', source, peer, user, false],
+    ['the same user', source, user, { ...user }, true],
+    ['another user', source, user, { ...user, username: 'v' }, false],
+  ])('%s', (_what, remote, owner, identity, may) => {
+    const transactions = createTransactions(fakeLayer().layer, 10)
+    const given = { source, identity: owner }
+    const opened = transactions.openServer('id', requestOf('OPTIONS'), connection, given, 0)!
+    expect(opened.isOf(remote, identity)).toBe(may)
   })
 })
 

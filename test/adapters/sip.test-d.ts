@@ -80,7 +80,8 @@ export function use(stack: SipStack, request: SipRequest): void {
   stack.send(response)
   const forward = copyMessage(request, true)
   forward.headers['max-forwards'] = '69'
-  stack.send(forward, (answer) => {
+  stack.send(forward, (answer, identity) => {
+    if (identity?.kind === 'peer') void identity.key.name
     answer.headers.via.shift()
     stack.send(answer)
   })

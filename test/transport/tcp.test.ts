@@ -15,13 +15,14 @@ interface Host {
 async function open(
   limits: Partial<TcpLimits> = {},
   onMessage?: (connection: TcpConnection) => void,
+  address = '127.0.0.1',
 ): Promise<Host> {
   const got: string[] = []
   const faults: string[] = []
   const errors: string[] = []
   const connections: TcpConnection[] = []
   const tcp = await openTcp({
-    address: '127.0.0.1',
+    address,
     port: 0,
     limits: { ...TCP_LIMITS, ...limits },
     onMessage: (bytes, connection) => {
@@ -139,6 +140,17 @@ describe('a connection that came in', () => {
     expect(host.got).toEqual([])
   })
 
+  it('M6 is not closed because chunks never end where messages do', async () => {
+    const host = await open({ message: 1500 })
+    const socket = await join(host)
+    const whole = message('hello')
+    socket.write(whole.slice(0, 20))
+    const drip = setInterval(() => socket.write(whole.slice(20) + whole.slice(0, 20)), 100)
+    onTestFinished(() => clearInterval(drip))
+    await until(() => host.got.length === 35)
+    expect(socket.closed).toBe(false)
+  })
+
   it('is closed when the peer does not read', async () => {
     const host = await open({ queue: 100_000 }, (connection) => {
       while (connection.send(Buffer.alloc(10_000)));
@@ -176,6 +188,56 @@ describe('ceilings', () => {
     other.write(message())
     await until(() => host.got.length === 1)
     expect(host.tcp.open({ address: '127.0.0.1', port: 9 })).toBeUndefined()
+  })
+})
+
+async function both(limits: Partial<TcpLimits> = {}): Promise<{ host: Host; sockets: Socket[] }> {
+  const host = await open(limits, undefined, '0.0.0.0')
+  const { port } = host.tcp.local
+  const first = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.1' })
+  await once(first, 'connect')
+  const localPort = first.localPort!
+  const second = connect({ port, host: '127.0.0.2', localAddress: '127.0.0.1', localPort })
+  await once(second, 'connect')
+  for (const socket of [first, second]) onTestFinished(() => void socket.destroy())
+  await until(() => host.tcp.size === 2)
+  return { host, sockets: [first, second] }
+}
+
+describe('two connections with one remote end, to two addresses of ours', () => {
+  it('M5 are both closed when nothing travels', async () => {
+    const { host, sockets } = await both({ idle: 1 })
+    expect(await Promise.all(sockets.map(rest))).toEqual(['', ''])
+    await until(() => host.tcp.size === 0)
+  })
+
+  it('M5 do not keep the listener from closing', async () => {
+    const { host, sockets } = await both()
+    await host.tcp.close()
+    expect(await Promise.all(sockets.map(rest))).toEqual(['', ''])
+  })
+})
+
+describe('L4 memory of unfinished messages', () => {
+  const unfinished = `OPTIONS sip:a SIP/2.0\r\nl: 500000\r\n\r\n${'x'.repeat(90_000)}`
+  it.each<[string, Partial<TcpLimits>]>([
+    ['on all connections', { held: 300_000 }],
+    ['on those of one address', { heldPerSource: 300_000 }],
+  ])('is bounded %s, and is there again once they are gone', async (_what, limits) => {
+    const host = await open(limits)
+    const sockets: Socket[] = []
+    for (let i = 0; i < 8; i++) {
+      const socket = await join(host)
+      socket.write(unfinished)
+      sockets.push(socket)
+    }
+    await until(() => host.tcp.size < 4)
+    for (const socket of sockets) socket.destroy()
+    await until(() => host.tcp.size === 0)
+    const again = await join(host)
+    again.write(message('x'.repeat(90_000)))
+    await until(() => host.got.length === 1)
+    expect(again.closed).toBe(false)
   })
 })
 
