@@ -79,6 +79,18 @@ const FRAMING: ReadonlySet<ParseFailure> = new Set([
   'content-length-exceeds',
 ])
 
+/** Whether the first line is a start line at least at its ends; else nobody knows where in a stream this is. */
+function beginsAsSip(bytes: Buffer): boolean {
+  const end = bytes.indexOf('\r\n')
+  const isBlank = bytes[0] === 32 || bytes[0] === 9
+  const holds = (at: number): boolean =>
+    bytes
+      .subarray(at, at + 7)
+      .toString('latin1')
+      .toUpperCase() === 'SIP/2.0'
+  return !isBlank && end >= 7 && (holds(0) || holds(end - 7))
+}
+
 /** What is done with an accepted message, or why it is not. */
 type Act = { readonly run: () => void; readonly accepted: Accepted } | { readonly refused: Decision }
 
@@ -105,7 +117,7 @@ export function createInbound(options: InboundOptions): Inbound {
       const { decision, respond } = refuseUnparsed(bytes, from, parsed.reason)
       onDecision({ decision, ...from })
       if (respond !== undefined) refuse(arrival, respond)
-      if (FRAMING.has(parsed.reason)) arrival.close()
+      if (FRAMING.has(parsed.reason) || !beginsAsSip(bytes)) arrival.close()
       return
     }
     const view = viewOf(parsed.message)

@@ -126,5 +126,8 @@ export function readAgreement(
     ...(options.encoding && { encoding: options.encoding }),
     ...(options.repeated && { repeated: options.repeated }),
   })
-  return { agreement, keyring: loadKeyringFile(keyring, { env: process.env, now, kek: commandKek(undefined) }) }
+  return {
+    agreement,
+    keyring: loadKeyringFile(keyring, { env: process.env, now, kek: commandKek(undefined) }),
+  }
 }

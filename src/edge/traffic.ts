@@ -190,7 +190,9 @@ export function createTraffic(options: TrafficOptions): Traffic {
       if (decision.verdict === 'drop') return
       const headers = decision.verdict === 'challenge' ? decision.headers : []
       const { status } = decision
-      return refuse('trunk', source, () => buildResponse(view, source, { status, headers, tagSecret: secret }))
+      return refuse('trunk', source, () =>
+        buildResponse(view, source, { status, headers, tagSecret: secret }),
+      )
     }
     if (view.kind === 'response') {
       // A trunk answers what it was asked, not what another was.

@@ -14,6 +14,9 @@ const view = (method: string, id = 'a', extra: Record<string, string> = {}): Mes
       }),
     ),
   )
+const to = (method: string, asked: string): MessageView =>
+  viewOf(parsed(bytesOf({ start: `${method} ${asked} SIP/2.0`, with: { CSeq: `1 ${method}` } })))
+
 describe('the table of accepted INVITEs', () => {
   it('keeps a call without an answer for Timer C, to the millisecond', () => {
     const table = createInviteTable(10)
@@ -58,8 +61,6 @@ describe('the table of accepted INVITEs', () => {
     'takes no CANCEL with another Request-URI than %s',
     (uri) => {
       const table = createInviteTable(10)
-      const to = (method: string, asked: string): MessageView =>
-        viewOf(parsed(bytesOf({ start: `${method} ${asked} SIP/2.0`, with: { CSeq: `1 ${method}` } })))
       table.remember('b', to('INVITE', uri), source, target, 0)
       expect(table.match('b', to('CANCEL', `${uri}x`), source, 1)).toBeUndefined()
       expect(table.match('b', to('CANCEL', uri), source, 1)).toEqual(target)
