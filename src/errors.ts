@@ -46,6 +46,11 @@ export class ConfigError extends Error {
   }
 }
 
+/** The system's code of an error, as `ENOSPC`. @param otherwise what stands for it where there is none */
+export function codeOf(error: unknown, otherwise = 'unknown error'): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : otherwise
+}
+
 /** One issue on one line: `keyring.toml: line 7: groups.a.keys[0].expires: …`. */
 export function formatIssue(issue: Issue): string {
   const line = issue.line === undefined ? '' : `line ${issue.line}: `

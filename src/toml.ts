@@ -271,3 +271,8 @@ function isPossibleDate(text: string): boolean {
   date.setUTCFullYear(year, month! - 1, day)
   return date.getUTCMonth() === month! - 1 && date.getUTCDate() === day
 }
+
+/** Whether a value is a table: no array, and no date. */
+export function isTable(value: TomlValue | undefined): value is TomlTable {
+  return typeof value === 'object' && !Array.isArray(value) && !(value instanceof Date)
+}

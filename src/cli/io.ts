@@ -3,6 +3,7 @@
  * @module
  */
 import { readFileSync } from 'node:fs'
+import { codeOf } from '../errors.ts'
 import { parseEndpoint } from '../edge/config.ts'
 import type { Endpoint } from '../message/types.ts'
 import { parseToml } from '../toml.ts'
@@ -24,7 +25,7 @@ export function readInput(name: string): Buffer {
   try {
     return readFileSync(name === '-' ? 0 : name)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+    const code = codeOf(error, 'unreadable')
     throw new UsageError(`${name}: cannot be read (${code})`)
   }
 }

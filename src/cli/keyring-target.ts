@@ -8,7 +8,7 @@ import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { parseEdgeConfig } from '../edge/config.ts'
 import { openConfigKek } from '../edge/config-kek.ts'
-import { ConfigError } from '../errors.ts'
+import { codeOf, ConfigError } from '../errors.ts'
 import type { Key } from '../keyring/key.ts'
 import type { Keyring } from '../keyring/keyring.ts'
 import { parseKeyring, type SecretReference } from '../keyring/parse-toml.ts'
@@ -150,7 +150,7 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+    const code = codeOf(error, 'unreadable')
     throw new ConfigError('ERR_KEYRING_INVALID', [{ path, message: `it cannot be read (${code})` }], {
       cause: error,
     })

@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import { ConfigError } from '../errors.ts'
+import { codeOf, ConfigError } from '../errors.ts'
 import { formatKeyring } from '../keyring/format-toml.ts'
 import type { Keyring } from '../keyring/keyring.ts'
 import { lintKeyring } from '../keyring/lint.ts'
@@ -106,7 +106,7 @@ function writeNew(path: string, text: string): void {
   try {
     writeFileSync(path, text, { mode: 0o600, flag: 'wx' })
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unwritable'
+    const code = codeOf(error, 'unwritable')
     throw new UsageError(`${path}: cannot be written (${code})`)
   }
 }

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { parseEdgeConfig, type EdgeConfig } from '../edge/config.ts'
-import { ConfigError } from '../errors.ts'
+import { codeOf, ConfigError } from '../errors.ts'
 import { foldGroup } from '../keyring/keyring.ts'
 import { describeRotation, type RotationStatus } from '../keyring/rotation.ts'
 import { loadReports } from '../stores/report-file.ts'
@@ -127,7 +127,7 @@ function readConfig(path: string): EdgeConfig {
     return parseEdgeConfig(readFileSync(path, 'utf8'))
   } catch (error) {
     if (error instanceof ConfigError) throw error
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+    const code = codeOf(error, 'unreadable')
     throw new ConfigError('ERR_CONFIG_INVALID', [{ path, message: `it cannot be read (${code})` }])
   }
 }

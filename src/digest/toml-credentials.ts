@@ -12,6 +12,7 @@ import { ConfigError, type Issue } from '../errors.ts'
 import { reportUnknown, type Report } from '../keyring/parse-key.ts'
 import {
   describeToml,
+  isTable,
   formatPath,
   parseToml,
   type TomlPath,
@@ -169,8 +170,4 @@ function readAttributes(
     else report([...path, name], `must be a string, is ${describeToml(text)}`)
   }
   return Object.freeze(attributes)
-}
-
-function isTable(value: TomlValue | undefined): value is TomlTable {
-  return typeof value === 'object' && !Array.isArray(value) && !(value instanceof Date)
 }

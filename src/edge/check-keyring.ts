@@ -2,10 +2,10 @@
  * Whether a keyring fits a configuration: asked at the start, and again whenever the keyring changes.
  * @module
  */
-import { isIPv6 } from 'node:net'
 import type { Issue } from '../errors.ts'
 import type { Keyring } from '../keyring/keyring.ts'
 import { lintKeyring } from '../keyring/lint.ts'
+import { isLoopback } from './config-address.ts'
 import type { EdgeConfig } from './config.ts'
 
 /**
@@ -23,8 +23,4 @@ export function checkKeyring(config: EdgeConfig, keyring: Keyring): readonly Iss
   const open = [config.listen.trunk, config.listen.upstream].some(({ address }) => !isLoopback(address))
   if (config.strictKeys || open) issues.push(...lintKeyring(keyring))
   return issues
-}
-
-function isLoopback(address: string): boolean {
-  return isIPv6(address) ? address === '::1' : address.startsWith('127.')
 }

@@ -4,7 +4,7 @@
  */
 import { dirname, resolve } from 'node:path'
 import type { Logger } from 'pino'
-import { ConfigError, type Issue } from '../errors.ts'
+import { codeOf, ConfigError, type Issue } from '../errors.ts'
 import { lastUses, type Evidence } from '../keyring/evidence.ts'
 import { createEvidence } from '../keyring/evidence-recorder.ts'
 import { describeKeyring } from '../keyring/facts.ts'
@@ -125,7 +125,7 @@ export function openLiveKeys({ path, config, kek, env }: LoadedConfig, log: Logg
       failing = false
     } catch (error) {
       if (!failing)
-        log.warn({ event: 'report-failed', reason: codeOf(error) }, 'the report cannot be written')
+        log.warn({ event: 'report-failed', reason: codeOf(error, 'unknown') }, 'the report cannot be written')
       failing = true
     } finally {
       saving = false
@@ -188,7 +188,7 @@ function openState(setting: string, directory: string, node: string): ReportWrit
 }
 
 function unusable(setting: string, error: unknown): ConfigError {
-  const message = `${JSON.stringify(setting)} cannot be written (${codeOf(error)})`
+  const message = `${JSON.stringify(setting)} cannot be written (${codeOf(error, 'unknown')})`
   return new ConfigError('ERR_CONFIG_INVALID', [{ path: 'state', message }], { cause: error })
 }
 
@@ -224,8 +224,4 @@ function sizeOf(keyring: Keyring): object {
   const { groups, revision } = keyring
   const keys = groups.reduce((sum, group) => sum + keyring.keys(group).length, 0)
   return { groups: groups.length, keys, ...(revision !== undefined && { revision }) }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
 }

@@ -5,11 +5,12 @@
 import { headerSelector, type HeaderSelector } from '../message/header-names.ts'
 import type { Endpoint } from '../message/types.ts'
 import type { MessageView } from '../message/view.ts'
+import { formatEndpoint } from './config-address.ts'
 import { BRANCH_PREFIX, NAME_LENGTH } from './branch.ts'
 import type { Side } from './event.ts'
 import { LOOP_LENGTH, LOOP_PARAM } from './loop.ts'
 import { MAC_LENGTH, type RouteMarks } from './route-mark.ts'
-import { hostPort, TRUNK_PARAM } from './route-set.ts'
+import { TRUNK_PARAM } from './route-set.ts'
 import type { Trunk } from './trunk.ts'
 
 /** One way, in one direction. */
@@ -101,7 +102,7 @@ function createPath(way: {
   const { name, from, to, target, locals } = way
   const arrives = from === undefined ? 'upstream' : 'trunk'
   const leaves = to === undefined ? 'upstream' : 'trunk'
-  const start = `Via: SIP/2.0/UDP ${hostPort(locals[leaves])};branch=${BRANCH_PREFIX}`
+  const start = `Via: SIP/2.0/UDP ${formatEndpoint(locals[leaves])};branch=${BRANCH_PREFIX}`
   const branch = `${start}${'0'.repeat(NAME_LENGTH)}-${name};${LOOP_PARAM}=`
   const via = `${branch}${'0'.repeat(LOOP_LENGTH)}\r\n`
   // RFC 5658: an entry for each side, since the sides differ, or lead to different trunks.
@@ -143,5 +144,5 @@ function tokenHeaders(ends: readonly (Trunk | undefined)[]): readonly HeaderSele
 
 function recordRoute(side: Endpoint, trunk: Trunk | undefined): string {
   const mark = trunk === undefined ? '' : `;${TRUNK_PARAM}=${trunk.name}.${'0'.repeat(MAC_LENGTH)}`
-  return `Record-Route: <sip:${hostPort(side)};lr${mark}>\r\n`
+  return `Record-Route: <sip:${formatEndpoint(side)};lr${mark}>\r\n`
 }

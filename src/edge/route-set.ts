@@ -8,7 +8,7 @@ import type { Cut } from '../message/splice.ts'
 import type { Endpoint } from '../message/types.ts'
 import { findParam, parseUri, type Uri } from '../message/uri.ts'
 import type { MessageView } from '../message/view.ts'
-import { addressInUri, addressText } from '../template/address.ts'
+import { addressText } from '../template/address.ts'
 import { inDialog } from './facts.ts'
 
 const ROUTE = headerSelector('Route')
@@ -16,11 +16,6 @@ const SEMICOLON = 59
 
 /** URI parameter of our Record-Route that names the trunk of a dialog. */
 export const TRUNK_PARAM = 'xk-trunk'
-
-/** `address:port` as it stands in URIs and Via. */
-export function hostPort({ address, port }: Endpoint): string {
-  return `${addressInUri(address)}:${port}`
-}
 
 /** Whether a request creates a dialog, so that we must stay on its path. */
 export function createsDialog(method: string): boolean {

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { pino, type DestinationStream, type Logger } from 'pino'
-import { ConfigError, type Issue } from '../errors.ts'
+import { codeOf, ConfigError, type Issue } from '../errors.ts'
 import type { Keyring } from '../keyring/keyring.ts'
 import { lintKeyring } from '../keyring/lint.ts'
 import { createMetrics, type Metrics } from '../metrics/metrics.ts'
@@ -100,7 +100,7 @@ function readConfig(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+    const code = codeOf(error, 'unreadable')
     throw new ConfigError('ERR_CONFIG_INVALID', [{ path, message: `it cannot be read (${code})` }], {
       cause: error,
     })

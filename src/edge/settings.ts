@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { nearest } from '../errors.ts'
-import { describeToml, type TomlPath, type TomlTable, type TomlValue } from '../toml.ts'
+import { describeToml, isTable, type TomlPath, type TomlTable, type TomlValue } from '../toml.ts'
 
 /** Takes one issue. */
 export type Report = (path: TomlPath, message: string) => void
@@ -117,10 +117,6 @@ export function readSettings<S extends z.ZodType>(schema: S, value: TomlTable, r
   }
 
   return read(schema, value, []) as Found<S>
-}
-
-function isTable(value: TomlValue | undefined): value is TomlTable {
-  return typeof value === 'object' && !Array.isArray(value) && !(value instanceof Date)
 }
 
 function at(value: TomlValue | undefined, path: readonly (string | number)[]): TomlValue | undefined {

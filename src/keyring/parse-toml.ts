@@ -5,6 +5,7 @@
 import { ConfigError, type Issue } from '../errors.ts'
 import {
   describeToml,
+  isTable,
   formatPath,
   parseToml,
   type TomlPath,
@@ -160,10 +161,6 @@ function readGroups(root: TomlTable, report: Report): { id: string; tables: read
     }
     return [{ id, tables: keys }]
   })
-}
-
-function isTable(value: TomlValue | undefined): value is TomlTable {
-  return typeof value === 'object' && !Array.isArray(value) && !(value instanceof Date)
 }
 
 function isArrayOfTables(value: TomlValue | undefined): value is readonly TomlTable[] {

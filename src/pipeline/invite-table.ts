@@ -93,9 +93,7 @@ export function createInviteTable<Target>(
       return size()
     },
     remember(transaction, invite, source, target, now) {
-      const known = maps.calling.get(transaction)
-      if (known !== undefined && known.expires > now) return 'same'
-      const state = known === undefined ? stateOf(transaction) : 'calling'
+      const state = stateOf(transaction)
       if (state !== undefined && maps[state].get(transaction)!.expires > now) return 'same'
       if (now >= nextSweep) sweep(now)
       if (size() >= capacity) return 'full'

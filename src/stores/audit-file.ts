@@ -22,7 +22,8 @@ import {
 } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { dirname } from 'node:path'
-import { codeOf, unwritable } from './file-error.ts'
+import { codeOf } from '../errors.ts'
+import { unwritable } from './file-error.ts'
 import { followLinks, syncFolder } from './replace-file.ts'
 
 /** What was done. Never a secret. */

@@ -2,7 +2,7 @@
  * What goes wrong with files that are written, told as configuration errors.
  * @module
  */
-import { ConfigError, type ErrorCode } from '../errors.ts'
+import { codeOf, ConfigError, type ErrorCode } from '../errors.ts'
 
 /** Another writer holds the file. */
 export const FILE_LOCKED = 'ERR_FILE_LOCKED' satisfies ErrorCode
@@ -12,11 +12,6 @@ export const FILE_UNREADABLE = 'ERR_FILE_UNREADABLE' satisfies ErrorCode
 export const FILE_UNWRITABLE = 'ERR_FILE_UNWRITABLE' satisfies ErrorCode
 /** Somebody who takes no lock wrote it between reading and writing. */
 export const FILE_CHANGED = 'ERR_FILE_CHANGED' satisfies ErrorCode
-
-/** The system's code of an error: `ENOSPC`. */
-export function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
-}
 
 /** A file that cannot be written; of a system's error its code is told, a text is taken as it is. */
 export function unwritable(path: string, reason: unknown, cause?: unknown): ConfigError {

@@ -4,7 +4,7 @@
  * @module
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { codeOf } from './file-error.ts'
+import { codeOf } from '../errors.ts'
 
 /** Program and arguments, run as they are: no shell looks at them. */
 export type Command = readonly [program: string, ...args: string[]]

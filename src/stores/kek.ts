@@ -6,7 +6,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createKek, KEK_BYTES, type Kek, type KekSource } from '../keyring/seal-crypto.ts'
-import { codeOf } from './file-error.ts'
+import { codeOf } from '../errors.ts'
 import { runCommand, runCommandLater, type Command, type CommandOptions } from './kek-command.ts'
 
 /** Where a KEK is kept. */

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync, statSync, type Stats } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { ConfigError, type Issue } from '../errors.ts'
+import { codeOf, ConfigError, type Issue } from '../errors.ts'
 import type { Keyring, KeyringSource } from '../keyring/keyring.ts'
 import { parseKeyring, type SecretReference } from '../keyring/parse-toml.ts'
 import type { KekSource } from '../keyring/seal.ts'
@@ -169,6 +169,9 @@ function readKeyring(
   return { result: parse(), contents }
 }
 
+/** What stands for the code of an error that has none. */
+const UNREADABLE = 'unreadable'
+
 /** The digest of a file, without holding up the process. */
 async function digestLater(file: string): Promise<string> {
   try {
@@ -196,7 +199,7 @@ function mustBeRegular(found: Stats): void {
 
 /** Of the content of a file, or of why there is none. */
 function digestOf(found: unknown): string {
-  if (!Buffer.isBuffer(found)) return codeOf(found)
+  if (!Buffer.isBuffer(found)) return codeOf(found, UNREADABLE)
   return createHash('sha256').update(found).digest('base64')
 }
 
@@ -228,11 +231,7 @@ function readText(path: string, read: (file: string) => Buffer): string {
     bytes.fill(0)
     return text
   } catch (error) {
-    const message = `it cannot be read (${codeOf(error)})`
+    const message = `it cannot be read (${codeOf(error, UNREADABLE)})`
     throw new ConfigError('ERR_KEYRING_INVALID', [{ path, message }], { cause: error })
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
 }

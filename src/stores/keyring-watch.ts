@@ -14,6 +14,7 @@
 import { watch, type FSWatcher } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { codeOf } from '../errors.ts'
 
 /** What is watched, and how its content is told apart. */
 export interface WatchOptions {
@@ -144,7 +145,7 @@ async function tracesOf(files: readonly string[]): Promise<Traces> {
         folders.add(dirname(target))
         return [path, [target, dev, ino, size, mtimeNs, ctimeNs].join(' ')]
       } catch (error) {
-        const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+        const code = codeOf(error, 'unreadable')
         missing ||= code === 'ENOENT' || code === 'ENOTDIR'
         return [path, code]
       }

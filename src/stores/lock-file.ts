@@ -7,8 +7,8 @@ import { randomBytes } from 'node:crypto'
 import { linkSync, readFileSync, readlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { ConfigError } from '../errors.ts'
-import { codeOf, FILE_LOCKED, unwritable } from './file-error.ts'
+import { codeOf, ConfigError } from '../errors.ts'
+import { FILE_LOCKED, unwritable } from './file-error.ts'
 
 /** Who holds a lock. `boot`, `space` and `started` tell a process from a later one of the same number; Linux only. */
 interface Holder {

@@ -20,8 +20,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { ConfigError } from '../errors.ts'
-import { codeOf, FILE_CHANGED, FILE_UNREADABLE, unwritable } from './file-error.ts'
+import { codeOf, ConfigError } from '../errors.ts'
+import { FILE_CHANGED, FILE_UNREADABLE, unwritable } from './file-error.ts'
 import { takeLock } from './lock-file.ts'
 
 /** How a file is updated. */

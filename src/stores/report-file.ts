@@ -19,6 +19,7 @@ import {
 import { open, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { codeOf } from '../errors.ts'
 import type { NodeReport } from '../keyring/evidence.ts'
 
 const SUFFIX = '.report.json'
@@ -187,7 +188,7 @@ function readText(path: string): string | undefined {
   try {
     return statSync(path).size > MAX_LENGTH ? '' : readFileSync(path, 'utf8')
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'ENOENT' ? undefined : ''
+    return codeOf(error) === 'ENOENT' ? undefined : ''
   }
 }
 

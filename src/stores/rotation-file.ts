@@ -6,9 +6,8 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { ConfigError } from '../errors.ts'
+import { codeOf, ConfigError } from '../errors.ts'
 import type { Confirmation } from '../keyring/rotation.ts'
-import { codeOf } from './file-error.ts'
 import { updateFile } from './replace-file.ts'
 
 /** Unknown fields are left alone: another version may have written them. */
