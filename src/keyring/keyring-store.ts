@@ -62,6 +62,8 @@ export interface KeyringStore {
   replace(change: KeyringReplacement): Promise<ReplaceResult>
   /** The last lines of the audit, oldest first. */
   audit(count: number): Promise<readonly string[]>
+  /** Adds a line to the audit for what changes no key: a secret that was shown, a confirmation. Form as in `replace`. */
+  note(audit: string): Promise<void>
   /** Calls `onChange` when a keyring was put in, and when the store can be asked again; never too often to be ignored. */
   follow(onChange: () => void): { close(): void }
   /** Tells of this node; what it told before is gone. */

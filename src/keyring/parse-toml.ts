@@ -141,7 +141,8 @@ function toKey({ name, secret, activeFrom, expires, revoked }: KeyDraft): readon
   return [key]
 }
 
-function readGroups(root: TomlTable, report: Report): { id: string; tables: readonly TomlTable[] }[] {
+/** The tables of the keys of each group; what is none is reported. */
+export function readGroups(root: TomlTable, report: Report): { id: string; tables: readonly TomlTable[] }[] {
   const groups = root['groups']
   if (groups === undefined) return []
   if (!isTable(groups)) {

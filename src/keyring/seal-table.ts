@@ -27,7 +27,7 @@ export const SEAL_SETTINGS = ['keyring', 'kek', 'revision', 'mac'] as const
 
 /** Reads the table and finds its KEK; what is missing or wrong is reported. */
 export function readSeal(value: TomlValue, source: KekSource | undefined, report: Report): Seal | undefined {
-  const table = readTable(value, report)
+  const table = readSealTable(value, report)
   if (table === undefined) return undefined
   if (source === undefined) {
     return report(['seal'], 'the keyring is sealed, and no key-encryption key is given to open it')
@@ -48,7 +48,8 @@ export function readSeal(value: TomlValue, source: KekSource | undefined, report
   }
 }
 
-function readTable(value: TomlValue, report: Report): SealTable | undefined {
+/** Reads the table alone: whether its KEK is at hand is not asked. */
+export function readSealTable(value: TomlValue, report: Report): SealTable | undefined {
   if (typeof value !== 'object' || Array.isArray(value) || value instanceof Date) {
     return report(['seal'], `must be written as a table [seal], is ${describeToml(value)}`)
   }

@@ -22,6 +22,9 @@ export interface Claims {
    * @param ttl milliseconds of real time, above 0
    */
   claim(key: string, value: string, ttl: number): ClaimResult | Promise<ClaimResult>
-  /** What was claimed before this instant is not known here, as after a restart. Absent: all is known. */
-  readonly since?: Date
+  /**
+   * What was claimed before this instant is not known here, as after a restart. Absent: all is known. Of shared claims it
+   * moves on when the store was away: ask each time.
+   */
+  readonly since?: Date | undefined
 }

@@ -49,6 +49,12 @@ const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants
 /** How much of the end of an audit is searched for a change without an end, in bytes. */
 const TAIL_BYTES = 65_536
 
+/** A line of audit, without its end: when, who, where, and the entry. As `appendAudit` writes it. */
+export function auditLine(entry: AuditEntry): string {
+  const { pid } = process
+  return JSON.stringify({ at: new Date().toISOString(), ...whoIs(), host: hostname(), pid, ...entry })
+}
+
 /**
  * Appends a line: `{"at","who","host","pid",…}` and the entry. `who` is the user, or whoever called sudo; then `as` is
  * the user that sudo made of them. The line is on disk when this returns.
@@ -57,8 +63,7 @@ const TAIL_BYTES = 65_536
 export function appendAudit(keyringPath: string, entry: AuditEntry): void {
   const keyring = followLinks(keyringPath)
   const path = auditOf(keyring)
-  const { pid } = process
-  const line = { at: new Date().toISOString(), ...whoIs(), host: hostname(), pid, ...entry }
+  const line = auditLine(entry)
   try {
     const isNew = lstatSync(path, { throwIfNoEntry: false }) === undefined
     // A link there could make root write anywhere for whoever owns the folder.
@@ -67,7 +72,7 @@ export function appendAudit(keyringPath: string, entry: AuditEntry): void {
       if (isNew) giveToOwnerOf(keyring, file)
       // What a full disk cut off stays a line of its own.
       const begin = endsLine(file) ? '' : '\n'
-      writeAll(file, `${begin}${JSON.stringify(line)}\n`)
+      writeAll(file, `${begin}${line}\n`)
       fsyncSync(file)
     } finally {
       closeSync(file)

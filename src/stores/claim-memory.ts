@@ -18,6 +18,8 @@ export interface MemoryClaimsOptions {
 /** Claims that can be counted. Answers at once. */
 export interface MemoryClaims extends Claims {
   claim(key: string, value: string, ttl: number): ClaimResult
+  /** What a key is claimed with now; `undefined`: it is not. */
+  held(key: string): string | undefined
   readonly since: Date
   /** Claims held, ended ones that were not yet cleared away among them. */
   readonly size: number
@@ -64,6 +66,10 @@ export function createMemoryClaims({ capacity, since, monotonic }: MemoryClaimsO
     since: new Date(since),
     get size() {
       return claims.size
+    },
+    held(key) {
+      const held = claims.get(key)
+      return held !== undefined && held.ends > monotonic() ? held.value : undefined
     },
     claim(key, value, ttl) {
       const now = monotonic()

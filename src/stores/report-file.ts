@@ -18,38 +18,14 @@ import {
 } from 'node:fs'
 import { open, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
 import { codeOf } from '../errors.ts'
 import type { NodeReport } from '../keyring/evidence.ts'
+import { reportSchema } from './report-schema.ts'
 
 const SUFFIX = '.report.json'
 
 /** A file longer than this is no report, bytes. */
 const MAX_LENGTH = 64 << 20
-
-const time = z.iso.datetime().transform((text) => new Date(text))
-const keyShape = { group: z.string(), key: z.string(), fingerprint: z.string() }
-
-/** Unknown fields are left alone: another version may have written them. */
-const reportSchema = z.object({
-  version: z.literal(1),
-  node: z.string(),
-  at: time,
-  since: time,
-  stopped: time.optional(),
-  keys: z.array(z.object({ ...keyShape, since: time })),
-  groups: z.array(z.object({ group: z.string(), fingerprint: z.string() })),
-  uses: z.array(
-    z.object({
-      ...keyShape,
-      peer: z.string(),
-      firstVerified: time.optional(),
-      lastVerified: time.optional(),
-      lastSigned: time.optional(),
-    }),
-  ),
-  revision: z.int().optional(),
-})
 
 /** A report as it was found. `damaged`: there is a file, and it says nothing. */
 export type FoundReport = NodeReport | 'missing' | 'damaged'
@@ -176,8 +152,7 @@ function parseReport(text: string): NodeReport | undefined {
   try {
     const parsed = reportSchema.safeParse(JSON.parse(text))
     if (!parsed.success) return undefined
-    const { version: _, ...report } = parsed.data
-    return report as NodeReport
+    return parsed.data
   } catch {
     return undefined
   }

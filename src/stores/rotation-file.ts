@@ -10,20 +10,17 @@ import { codeOf, ConfigError } from '../errors.ts'
 import type { Confirmation } from '../keyring/rotation.ts'
 import { updateFile } from './replace-file.ts'
 
-/** Unknown fields are left alone: another version may have written them. */
-const fileSchema = z.object({
-  version: z.literal(1),
-  confirmations: z.array(
-    z.object({
-      group: z.string(),
-      key: z.string(),
-      fingerprint: z.string(),
-      peer: z.string(),
-      at: z.iso.datetime().transform((text) => new Date(text)),
-      by: z.string(),
-    }),
-  ),
+/** One confirmation in JSON. Unknown fields are left alone: another version may have written them. */
+export const confirmationSchema = z.object({
+  group: z.string(),
+  key: z.string(),
+  fingerprint: z.string(),
+  peer: z.string(),
+  at: z.iso.datetime().transform((text) => new Date(text)),
+  by: z.string(),
 })
+
+const fileSchema = z.object({ version: z.literal(1), confirmations: z.array(confirmationSchema) })
 
 /** Where the confirmations stand. */
 export function confirmationsPath(directory: string): string {

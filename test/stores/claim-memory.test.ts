@@ -26,6 +26,16 @@ describe('claims in memory', () => {
     expect(openClaims(1).claims.since).toEqual(new Date(5))
   })
 
+  it('tell what a key is claimed with, and claim nothing by it', () => {
+    const { claims, pass } = openClaims(10)
+    expect(claims.held('a')).toBeUndefined()
+    claims.claim('a', '1', 1000)
+    expect(claims.held('a')).toBe('1')
+    pass(1000)
+    expect(claims.held('a')).toBeUndefined()
+    expect(claims.claim('a', '2', 1000)).toBe('new')
+  })
+
   it('are cleared away when they have ended, all of them', () => {
     const { claims, pass } = openClaims(100_000)
     for (let i = 0; i < 50_000; i++) claims.claim(`k${i}`, '1', 1000 + (i % 7) * 1000)

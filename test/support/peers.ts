@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Endpoint } from '../../src/message/types.ts'
 
-export type Program = 'kamailio' | 'sipp' | 'openssl'
+export type Program = 'kamailio' | 'sipp' | 'openssl' | 'redis-server'
 
 /** Servers live where the PATH of an ordinary user does not lead. */
 const ALSO = ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin']
