@@ -2,7 +2,7 @@
  * `xkeys key add`: a new key in a keyring.
  * @module
  */
-import { dirname, isAbsolute, relative } from 'node:path'
+import { isAbsolute, relative } from 'node:path'
 import { Option, type Command } from 'commander'
 import { appendKey, tomlDate, tomlString, type KeySetting, type NewKey } from '../keyring/edit-toml.ts'
 import { secretSetting } from '../keyring/format-toml.ts'
@@ -10,6 +10,7 @@ import { generateSecret } from '../keyring/generate.ts'
 import { foldGroup } from '../keyring/keyring.ts'
 import { lintKeyring } from '../keyring/lint.ts'
 import { HELD_FROM } from '../keyring/rotation-state.ts'
+import { acknowledge, addWaitOption, type WaitOptions } from './acknowledge.ts'
 import { UsageError } from './exit.ts'
 import { dateOption, print, printJson, readInput } from './io.ts'
 import { keyRow, revealed } from './key-row.ts'
@@ -17,14 +18,14 @@ import { changeKeyring } from './keyring-change.ts'
 import {
   addTargetOptions,
   openKeyring,
-  readTarget,
   warn,
+  withTarget,
   type KeyringTarget,
   type OpenKeyring,
   type TargetOptions,
 } from './keyring-target.ts'
 
-interface AddOptions extends TargetOptions {
+interface AddOptions extends TargetOptions, WaitOptions {
   readonly group: string
   readonly name?: string
   readonly activeFrom?: Date | 'now'
@@ -66,19 +67,19 @@ export function addKeyAddCommand(key: Command): void {
       'after',
       '\nExample:\n  xkeys key add --keyring keyrings/demo.toml --group trunk-a --active-from 2027-01-01T00:00:00Z',
     )
-  addTargetOptions(command).action(addKey)
+  addWaitOption(addTargetOptions(command)).action((options: AddOptions) =>
+    withTarget(options, (target) => addKey(target, options)),
+  )
 }
 
-function addKey(options: AddOptions): void {
-  const target = readTarget(options)
+async function addKey(target: KeyringTarget, options: AddOptions): Promise<void> {
   const { now } = target
   if (options.expires !== undefined && options.expires <= now) throw new UsageError('--expires is past')
   const source = sourceOf(target, options)
   let added = { group: options.group, name: '' }
   let settings: readonly KeySetting[] = []
-  const text = changeKeyring(
-    target,
-    () => ({
+  const text = await changeKeyring(target, {
+    audit: () => ({
       command: 'key add',
       group: added.group,
       key: added.name,
@@ -87,7 +88,7 @@ function addKey(options: AddOptions): void {
       source: source[0],
       ...(options.reveal && { revealed: true }),
     }),
-    (before) => {
+    change: (before) => {
       const open = openKeyring(target, before)
       const group =
         open.keyring.groups.find((id) => foldGroup(id) === foldGroup(options.group)) ?? options.group
@@ -95,16 +96,16 @@ function addKey(options: AddOptions): void {
       settings = [source, ...timesOf(open, options, now)]
       return appendKey(before, group, { name: added.name, settings })
     },
-  )
-  report(target, openKeyring(target, text), added, options)
+  })
+  await report(target, openKeyring(target, text), added, options)
 }
 
-function report(
+async function report(
   target: KeyringTarget,
   open: OpenKeyring,
   added: { group: string; name: string },
   options: AddOptions,
-): void {
+): Promise<void> {
   const { group, name } = added
   const key = open.keyring.keys(group).find((one) => one.name === name)!
   const row = keyRow(open, group, key, target.now)
@@ -114,9 +115,13 @@ function report(
   }
   if (row.fingerprint === 'unknown')
     warn(`the secret of ${JSON.stringify(name)} cannot be fetched from here: not checked`)
-  if (options.json) return printJson({ ...row, ...(options.reveal && revealed(key)) })
-  print(`added key ${name} to group ${group}: ${row.state}, fingerprint ${row.fingerprint}`)
-  if (options.reveal) print(Object.values(revealed(key)).join())
+  if (!options.json) {
+    print(`added key ${name} to group ${group}: ${row.state}, fingerprint ${row.fingerprint}`)
+    if (options.reveal) print(Object.values(revealed(key)).join())
+  }
+  const acknowledgement = await acknowledge(target, open.text, options)
+  if (options.json)
+    printJson({ ...row, ...(options.reveal && revealed(key)), ...(acknowledgement && { acknowledgement }) })
 }
 
 /** Where a key signs already, a new one must not take its place before the other end has it. */
@@ -144,12 +149,12 @@ function freeName({ keyring }: OpenKeyring, group: string, now: Date): string {
   return name
 }
 
-function sourceOf({ path }: KeyringTarget, options: AddOptions): KeySetting {
+function sourceOf({ directory }: KeyringTarget, options: AddOptions): KeySetting {
   const { valueEnv, valueFile } = options
   if (valueEnv !== undefined) return ['value_env', tomlString(valueEnv)]
   if (valueFile !== undefined) {
     // In the keyring it is relative to the keyring.
-    return ['value_file', tomlString(isAbsolute(valueFile) ? valueFile : relative(dirname(path), valueFile))]
+    return ['value_file', tomlString(isAbsolute(valueFile) ? valueFile : relative(directory, valueFile))]
   }
   if (options.valueStdin === undefined) return ['value', tomlString(generateSecret())]
   return secretSetting(withoutNewline(readInput('-')))

@@ -5,7 +5,7 @@
 import type { Command } from 'commander'
 import { print, printJson } from './io.ts'
 import { cellsOf, formatRows, keyRows, needGroup } from './key-row.ts'
-import { addTargetOptions, openKeyring, readTarget, type TargetOptions } from './keyring-target.ts'
+import { addTargetOptions, openKeyring, textOf, withTarget, type TargetOptions } from './keyring-target.ts'
 
 /** Adds the command. */
 export function addKeyListCommand(key: Command): void {
@@ -18,12 +18,13 @@ export function addKeyListCommand(key: Command): void {
     .option('--group <id>', 'this group only')
     .option('--json', 'one JSON array')
     .addHelpText('after', '\nExample:\n  xkeys key list --keyring keyrings/demo.toml --group trunk-a')
-  addTargetOptions(command).action((options: TargetOptions & { group?: string; json?: true }) => {
-    const target = readTarget(options)
-    const open = openKeyring(target)
-    if (options.group !== undefined) needGroup(open, options.group)
-    const rows = keyRows(open, target.now, options.group)
-    if (options.json) return printJson(rows)
-    for (const line of formatRows(rows.map(cellsOf))) print(line)
-  })
+  addTargetOptions(command).action((options: TargetOptions & { group?: string; json?: true }) =>
+    withTarget(options, async (target) => {
+      const open = openKeyring(target, await textOf(target))
+      if (options.group !== undefined) needGroup(open, options.group)
+      const rows = keyRows(open, target.now, options.group)
+      if (options.json) return printJson(rows)
+      for (const line of formatRows(rows.map(cellsOf))) print(line)
+    }),
+  )
 }

@@ -7,7 +7,7 @@ import { defaultEnd, planRetire } from '../keyring/rotation-plan.ts'
 import { UsageError } from './exit.ts'
 import { dateOption } from './io.ts'
 import { takeStep } from './rotate-change.ts'
-import { addForceOption, addRotationOptions, readSource, type RotationOptions } from './rotate-options.ts'
+import { addForceOption, addStepOptions, type StepOptions } from './rotate-options.ts'
 
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
@@ -30,14 +30,14 @@ export function addKeyRetireCommand(key: Command): void {
     .option('--in <duration>', 'it ends after that, e.g. 90s, 15m, 2h, 7d; default: 5s', durationOption)
     .option('--at <date>', 'it ends then, e.g. 2026-10-01T00:00:00Z', dateOption)
     .addHelpText('after', '\nExample:\n  xkeys key retire 2026-q3 --group trunk-a --config edge.toml')
-  addForceOption(addRotationOptions(command)).action(
-    (name: string, options: RotationOptions & { in?: number; at?: Date; force?: true }) => {
+  addForceOption(addStepOptions(command)).action(
+    (name: string, options: StepOptions & { in?: number; at?: Date; force?: true }) => {
       if (options.in !== undefined && options.at !== undefined) throw new UsageError('give --in or --at')
       const { at, in: after, force } = options
       if (at !== undefined && at < new Date()) {
         throw new UsageError('--at is in the past: xkeys key revoke ends a key at once')
       }
-      takeStep(readSource(options), 'key retire', ({ status }) => {
+      return takeStep(options, 'key retire', ({ status }) => {
         const { now } = status
         const end = at ?? (after === undefined ? defaultEnd(now) : new Date(now.getTime() + after))
         return planRetire(status, name, end, force ? 'force' : 'by-evidence')

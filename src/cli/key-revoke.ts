@@ -5,7 +5,8 @@
 import type { Command } from 'commander'
 import { setKeySetting, tomlDate } from '../keyring/edit-toml.ts'
 import type { Key } from '../keyring/key.ts'
-import { isUsable, signingKey } from '../keyring/state.ts'
+import { isUsable, MAX_SKEW_MS, signingKey } from '../keyring/state.ts'
+import { acknowledge, addWaitOption, type WaitOptions } from './acknowledge.ts'
 import { EXIT } from './exit.ts'
 import { print, printJson } from './io.ts'
 import { addKeyWords, findKey, keyRow } from './key-row.ts'
@@ -13,12 +14,14 @@ import { changeKeyring } from './keyring-change.ts'
 import {
   addTargetOptions,
   openKeyring,
-  readTarget,
+  withTarget,
+  type KeyringTarget,
   type OpenKeyring,
   type TargetOptions,
 } from './keyring-target.ts'
 
-type RevokeOptions = TargetOptions & { readonly group: string; readonly force?: true; readonly json?: true }
+type RevokeOptions = TargetOptions &
+  WaitOptions & { readonly group: string; readonly force?: true; readonly json?: true }
 
 /** Adds the command. */
 export function addKeyRevokeCommand(key: Command): void {
@@ -26,7 +29,7 @@ export function addKeyRevokeCommand(key: Command): void {
     .command('revoke')
     .summary('end a key now')
     .description(
-      'Ends a key at once: it neither signs nor verifies any more, on every node that has the file. Where no other key of its group can sign it refuses, exit 1, unless forced.',
+      'Ends a key at once: it neither signs nor verifies any more, on every node that has the file, or shares the keyring. Where no other key of its group can sign it refuses, exit 1, unless forced.',
     )
     .option('--force', 'even where no other key of the group can sign; told in the audit')
     .option('--json', 'one JSON object')
@@ -34,22 +37,23 @@ export function addKeyRevokeCommand(key: Command): void {
       'after',
       '\nExample:\n  xkeys key revoke 2026-q3 --keyring keyrings/demo.toml --group trunk-a',
     )
-  addTargetOptions(addKeyWords(command)).action(revokeKey)
+  addWaitOption(addTargetOptions(addKeyWords(command))).action((name: string, options: RevokeOptions) =>
+    withTarget(options, (target) => revokeKey(target, name, options)),
+  )
 }
 
-function revokeKey(name: string, options: RevokeOptions): void {
-  const target = readTarget(options)
+async function revokeKey(target: KeyringTarget, name: string, options: RevokeOptions): Promise<void> {
   const { now } = target
   const { group } = options
   const ref = { group, name }
-  const revoked = tomlDate(new Date(Math.floor(now.getTime() / 1000) * 1000))
+  // A node whose clock is behind would wait for a time that is still ahead of it.
+  const revoked = tomlDate(new Date(Math.floor((now.getTime() - MAX_SKEW_MS) / 1000) * 1000))
   let fingerprint = 'unknown'
   let danger: string | undefined
   let wasRevoked = false
   const isRefused = (): boolean => danger !== undefined && options.force === undefined
-  const text = changeKeyring(
-    target,
-    () => ({
+  const text = await changeKeyring(target, {
+    audit: () => ({
       command: 'key revoke',
       group,
       key: name,
@@ -57,7 +61,7 @@ function revokeKey(name: string, options: RevokeOptions): void {
       revoked,
       ...(danger && { forced: danger }),
     }),
-    (before) => {
+    change: (before) => {
       const open = openKeyring(target, before)
       const key = findKey(open, ref)
       fingerprint = open.fingerprintOf(key) ?? 'unknown'
@@ -65,7 +69,7 @@ function revokeKey(name: string, options: RevokeOptions): void {
       danger = dangerOf(open, group, key, now)
       return wasRevoked || isRefused() ? before : setKeySetting(before, ref, 'revoked', revoked)
     },
-  )
+  })
   if (isRefused()) {
     process.stderr.write(`xkeys: not revoked: ${danger}; --force does it all the same\n`)
     process.exitCode = EXIT.refused
@@ -73,9 +77,10 @@ function revokeKey(name: string, options: RevokeOptions): void {
   }
   const after = openKeyring(target, text)
   const row = keyRow(after, group, findKey(after, ref), now)
-  if (options.json) return printJson(row)
   const outcome = wasRevoked ? 'was revoked already' : 'is revoked'
-  print(`key ${name} of group ${group} ${outcome}, fingerprint ${row.fingerprint}`)
+  if (!options.json) print(`key ${name} of group ${group} ${outcome}, fingerprint ${row.fingerprint}`)
+  const acknowledgement = await acknowledge(target, text, options)
+  if (options.json) printJson({ ...row, ...(acknowledgement && { acknowledgement }) })
 }
 
 /** What ending the key would break. */

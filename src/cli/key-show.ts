@@ -6,15 +6,17 @@ import type { Command } from 'commander'
 import type { Key } from '../keyring/key.ts'
 import { foldGroup } from '../keyring/keyring.ts'
 import { SOURCES } from '../keyring/parse-key.ts'
-import { appendAudit } from '../stores/audit-file.ts'
 import { parseToml, type TomlTable } from '../toml.ts'
 import { EXIT } from './exit.ts'
 import { print, printJson } from './io.ts'
 import { addKeyWords, findKey, formatRows, keyRow, revealed } from './key-row.ts'
+import { noteAudit } from './keyring-change.ts'
 import {
   addTargetOptions,
   openKeyring,
-  readTarget,
+  textOf,
+  withTarget,
+  type KeyringTarget,
   type OpenKeyring,
   type TargetOptions,
 } from './keyring-target.ts'
@@ -32,17 +34,18 @@ export function addKeyShowCommand(key: Command): void {
     .option('--reveal', 'print the secret, too')
     .option('--json', 'one JSON object')
     .addHelpText('after', '\nExample:\n  xkeys key show 2026-q4 --keyring keyrings/demo.toml --group trunk-a')
-  addTargetOptions(addKeyWords(command)).action(showKey)
+  addTargetOptions(addKeyWords(command)).action((name: string, options: ShowOptions) =>
+    withTarget(options, (target) => showKey(target, name, options)),
+  )
 }
 
-function showKey(name: string, options: ShowOptions): void {
-  const target = readTarget(options)
-  const open = openKeyring(target)
+async function showKey(target: KeyringTarget, name: string, options: ShowOptions): Promise<void> {
+  const open = openKeyring(target, await textOf(target))
   const key = findKey(open, { group: options.group, name })
   const group = open.keyring.groups.find((id) => foldGroup(id) === foldGroup(options.group))!
   const row = keyRow(open, group, key, target.now)
   const place = placeOf(open, group, key)
-  const told = options.reveal ? reveal() : {}
+  const told = options.reveal ? await reveal() : {}
   if (told === undefined) return
   if (options.json) return printJson({ ...row, ...place, ...told })
   const { activeFrom, expires, revoked, ...head } = row
@@ -51,14 +54,14 @@ function showKey(name: string, options: ShowOptions): void {
   for (const line of formatRows(lines)) print(line)
 
   /** Nothing is shown that is not in the audit. */
-  function reveal(): ReturnType<typeof revealed> | undefined {
+  async function reveal(): Promise<ReturnType<typeof revealed> | undefined> {
     const { fingerprint } = row
     if (fingerprint === 'unknown') {
       process.stderr.write(`xkeys: the secret of ${JSON.stringify(name)} cannot be fetched from here\n`)
       process.exitCode = EXIT.refused
       return undefined
     }
-    appendAudit(target.path, { command: 'key show', group, key: name, fingerprint, revealed: true })
+    await noteAudit(target, { command: 'key show', group, key: name, fingerprint, revealed: true })
     return revealed(key)
   }
 }

@@ -7,7 +7,8 @@ import { Command, CommanderError } from 'commander'
 import { ConfigError, formatIssue } from '../errors.ts'
 import { VERSION } from '../version.ts'
 import { addCheckCommand } from './check.ts'
-import { EXIT, UsageError } from './exit.ts'
+import { EXIT, RefusedError, UsageError } from './exit.ts'
+import { addFleetCommand } from './fleet.ts'
 import { addKeyCommand } from './key.ts'
 import { addKeyringCommand } from './keyring.ts'
 import { addRotateCommand } from './rotate.ts'
@@ -33,6 +34,7 @@ addVerifyCommand(program)
 addKeyCommand(program)
 addKeyringCommand(program)
 addRotateCommand(program)
+addFleetCommand(program)
 addSealCommand(program)
 addUnsealCommand(program)
 addCheckCommand(program)
@@ -52,6 +54,10 @@ function report(error: unknown): number {
   if (error instanceof UsageError) {
     process.stderr.write(`xkeys: ${error.message}\n`)
     return EXIT.usage
+  }
+  if (error instanceof RefusedError) {
+    process.stderr.write(`xkeys: ${error.message}\n`)
+    return EXIT.refused
   }
   if (error instanceof ConfigError) {
     for (const issue of error.issues) process.stderr.write(`xkeys: ${formatIssue(issue)}\n`)

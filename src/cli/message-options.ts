@@ -3,7 +3,9 @@
  * @module
  */
 import { Option, type Command } from 'commander'
-import { loadConfig } from '../edge/service.ts'
+import { readSharedKeyring } from '../edge/read-keyring.ts'
+import { loadConfig, type LoadedConfig } from '../edge/service.ts'
+import { ConfigError } from '../errors.ts'
 import type { Keyring } from '../keyring/keyring.ts'
 import { parseMessage } from '../message/parse.ts'
 import type { Endpoint, MessageContext, Tolerance, Transport } from '../message/types.ts'
@@ -96,23 +98,24 @@ export function addAgreementOptions(command: Command): Command {
 }
 
 /** The agreement and keyring that the options name. */
-export function readAgreement(
+export async function readAgreement(
   options: AgreementOptions,
   kind: 'request' | 'response',
-): { readonly agreement: Agreement; readonly keyring: Keyring } {
+): Promise<{ readonly agreement: Agreement; readonly keyring: Keyring }> {
   const now = options.now ?? new Date()
   if (options.config !== undefined) {
     const other = (['keyring', 'group', 'template'] as const).find((name) => options[name] !== undefined)
     if (other !== undefined)
       throw new UsageError(`--config brings its own ${other}; give it or --${other}, not both`)
-    const { config, keyring } = loadConfig(options.config, process.env, now)
+    const loaded = loadConfig(options.config, process.env, now)
+    const { config } = loaded
     const names = config.trunks.map((trunk) => trunk.name)
     const trunk =
       options.trunk === undefined && config.trunks.length === 1
         ? config.trunks[0]
         : config.trunks.find(({ name }) => name === options.trunk)
     if (trunk === undefined) throw new UsageError(`--trunk must be one of: ${names.join(', ')}`)
-    return { agreement: trunk.agreement, keyring }
+    return { agreement: trunk.agreement, keyring: await keyringOf(loaded, now) }
   }
   const { keyring, group, template } = options
   if (keyring === undefined || group === undefined || template === undefined) {
@@ -130,4 +133,12 @@ export function readAgreement(
     agreement,
     keyring: loadKeyringFile(keyring, { env: process.env, now, kek: commandKek(undefined) }),
   }
+}
+
+async function keyringOf(loaded: LoadedConfig, now: Date): Promise<Keyring> {
+  const place = loaded.config.keyring
+  if (loaded.keyring !== undefined || typeof place === 'string') return loaded.keyring!
+  const { place: path, keyring, why = '' } = await readSharedKeyring(loaded, place, now)
+  if (keyring === undefined) throw new ConfigError('ERR_KEYRING_INVALID', [{ path, message: why }])
+  return keyring
 }

@@ -17,40 +17,59 @@ import type { RotationEdit, RotationPlan } from '../keyring/rotation-plan.ts'
 import { rotationPosition } from '../keyring/rotation-state.ts'
 import type { RotationStatus } from '../keyring/rotation.ts'
 import type { AuditEntry } from '../stores/audit-file.ts'
+import { acknowledge } from './acknowledge.ts'
 import { EXIT } from './exit.ts'
 import { print, printJson } from './io.ts'
-import { changeKeyring } from './keyring-change.ts'
+import { changeKeyring, isShared } from './keyring-change.ts'
 import { openKeyring } from './keyring-target.ts'
-import { readRotation, type Rotation, type RotationSource } from './rotate-options.ts'
+import { NO_FLEET, readFleet } from './rotate-fleet.ts'
+import {
+  readRotation,
+  withSource,
+  type Rotation,
+  type RotationSource,
+  type StepOptions,
+} from './rotate-options.ts'
 import { meaningOf, missingLines, nextOf } from './rotate-screen.ts'
 
 /**
  * Takes a step: plans it of what is known while nobody else can change the keyring, and carries it out. Or says why
- * not, and sets exit 1.
+ * not, and sets exit 1. Of a shared keyring it waits for the nodes then.
  * @param command its words, for the audit
  * @throws ConfigError as `changeKeyring` and `readRotation`, UsageError as the latter
  */
 export function takeStep(
-  source: RotationSource,
+  options: StepOptions,
   command: string,
   planOf: (rotation: Rotation) => RotationPlan,
-): void {
+): Promise<void> {
+  return withSource(options, (source) => stepOn(source, command, planOf))
+}
+
+async function stepOn(
+  source: RotationSource<StepOptions>,
+  command: string,
+  planOf: (rotation: Rotation) => RotationPlan,
+): Promise<void> {
   const { target, options } = source
   const secret = generateSecret()
   let rotation: Rotation | undefined
   let plan: RotationPlan | undefined
-  const text = changeKeyring(
-    target,
-    () => auditOf(command, options.group, plan, secret, rotation),
-    (before) => {
+  let fleet = NO_FLEET
+  const text = await changeKeyring(target, {
+    audit: () => auditOf(command, options.group, plan, secret, rotation),
+    prepare: async () => {
+      fleet = await readFleet(target)
+    },
+    change: (before) => {
       // Read here: a command may have waited for another one.
-      rotation = readRotation(source, new Date(), before)
+      rotation = readRotation(source, new Date(), before, fleet)
       plan = planOf(rotation)
       if (!plan.ok) return before
       const { group } = rotation.status
       return plan.edits.reduce((toml, edit) => applyEdit(toml, group, edit, secret), before)
     },
-  )
+  })
   if (!plan!.ok) return refuse(source, rotation!.status, command, plan!.missing)
   const { key, notes, forced } = plan!
   const { keyring } = openKeyring(target, text)
@@ -58,14 +77,16 @@ export function takeStep(
   const after = rotationPosition(keyring, group, now)
   if (options.json) {
     const fingerprint = fingerprintOf(plan!, secret, rotation!)
-    printJson({ ok: true, command, group, key, fingerprint, state: after.state, notes, forced })
-    return
+    const acknowledgement = await acknowledge(target, text, options)
+    const told = { ok: true, command, group, key, fingerprint, state: after.state, notes, forced }
+    return printJson({ ...told, ...(acknowledgement && { acknowledgement }) })
   }
   print(`${group}: ${after.state}: ${meaningOf(after, now)}`)
   for (const note of notes) print(`note: ${note}`)
   for (const line of missingLines(forced)) print(`forced: ${line}`)
-  const next = nextOf(after, target.path)
+  const next = nextOf(after, isShared(target) ? undefined : target.path)
   if (next !== undefined) print(`next: ${next}`)
+  await acknowledge(target, text, options)
 }
 
 /** Tells why a step is not taken; exit 1. */

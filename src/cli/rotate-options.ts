@@ -9,10 +9,10 @@ import { parseEdgeConfig, type EdgeConfig } from '../edge/config.ts'
 import { codeOf, ConfigError } from '../errors.ts'
 import { foldGroup } from '../keyring/keyring.ts'
 import { describeRotation, type RotationStatus } from '../keyring/rotation.ts'
-import { loadReports } from '../stores/report-file.ts'
-import { loadConfirmations } from '../stores/rotation-file.ts'
+import { addWaitOption, type WaitOptions } from './acknowledge.ts'
 import { UsageError } from './exit.ts'
-import { openKeyring, readTarget, type KeyringTarget } from './keyring-target.ts'
+import { openKeyring, withTarget, type KeyringTarget } from './keyring-target.ts'
+import { nodeFacts, type FleetFacts } from './rotate-fleet.ts'
 
 /** The options of `addRotationOptions`. */
 export interface RotationOptions {
@@ -40,14 +40,22 @@ export function addRotationOptions(command: Command): Command {
     .option('--json', 'one JSON object')
 }
 
+/** The options of a command that takes a step. */
+export type StepOptions = RotationOptions & WaitOptions
+
+/** Adds the options that every step of a rotation takes. */
+export function addStepOptions(command: Command): Command {
+  return addWaitOption(addRotationOptions(command))
+}
+
 /** `--force`, where a step may go past what is missing. */
 export function addForceOption(command: Command): Command {
   return command.option('--force', 'go past missing evidence; told in the audit')
 }
 
 /** Where a group and what is known of it are read from. */
-export interface RotationSource {
-  readonly options: RotationOptions
+export interface RotationSource<Options extends RotationOptions = RotationOptions> {
+  readonly options: Options
   readonly config: EdgeConfig
   readonly target: KeyringTarget
   /** The state directory. */
@@ -55,10 +63,13 @@ export interface RotationSource {
 }
 
 /**
- * Reads the configuration.
- * @throws ConfigError where it is not right or has no state directory
+ * Reads the configuration and runs `work` with it and its keyring.
+ * @throws ConfigError where it is not right or has no state directory; as `withTarget`; and what `work` throws
  */
-export function readSource(options: RotationOptions): RotationSource {
+export async function withSource<Options extends RotationOptions>(
+  options: Options,
+  work: (source: RotationSource<Options>) => Promise<void>,
+): Promise<void> {
   const config = readConfig(options.config)
   if (config.state === undefined) {
     const message = 'it is missing: without a state directory nothing is known of nodes and peers'
@@ -66,8 +77,9 @@ export function readSource(options: RotationOptions): RotationSource {
   }
   const directory = resolve(dirname(options.config), config.state)
   const { kek } = options
-  const target = readTarget({ config: options.config, ...(kek !== undefined && { kek }) })
-  return { options, config, target, directory }
+  await withTarget({ config: options.config, ...(kek !== undefined && { kek }) }, (target) =>
+    work({ options, config, target, directory }),
+  )
 }
 
 /** A group and what is known of it. */
@@ -78,14 +90,16 @@ export interface Rotation {
 }
 
 /**
- * Reads keyring, reports and confirmations.
- * @param text the keyring, where it has been read already
+ * Reads reports and confirmations.
+ * @param text the keyring
+ * @param fleet what its store says of its nodes, where they share it
  * @throws UsageError for a group that is not in the keyring or that no trunk uses; ConfigError where a file is not right
  */
 export function readRotation(
   { options, config, target, directory }: RotationSource,
   now: Date,
-  text?: string,
+  text: string,
+  fleet: FleetFacts,
 ): Rotation {
   const { group } = options
   const { keyring, fingerprintOf } = openKeyring(target, text)
@@ -103,15 +117,12 @@ export function readRotation(
     const message = `the secret of ${names} cannot be fetched from here, so no report can be compared with it`
     throw new ConfigError('ERR_KEYRING_INVALID', [{ path: target.path, message }])
   }
-  const found = loadReports(directory)
   const status = describeRotation({
     keyring,
     group,
     now,
     peers,
-    reports: [...found.values()].filter((report) => typeof report === 'object'),
-    expectedNodes: [config.node, ...found.keys(), ...(options.nodes ?? [])],
-    confirmations: loadConfirmations(directory),
+    ...nodeFacts(directory, config, fleet, options.nodes ?? []),
   })
   return { status, fingerprintOf: (name) => keys.find((key) => key.name === name)?.fingerprint }
 }

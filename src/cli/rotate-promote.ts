@@ -7,7 +7,7 @@ import { planPromote } from '../keyring/rotation-plan.ts'
 import { UsageError } from './exit.ts'
 import { dateOption } from './io.ts'
 import { takeStep } from './rotate-change.ts'
-import { addForceOption, addRotationOptions, readSource, type RotationOptions } from './rotate-options.ts'
+import { addForceOption, addStepOptions, type StepOptions } from './rotate-options.ts'
 
 /** Adds the command. */
 export function addRotatePromoteCommand(rotate: Command): void {
@@ -19,13 +19,11 @@ export function addRotatePromoteCommand(rotate: Command): void {
     )
     .option('--at <date>', 'from then on, e.g. 2026-10-01T00:00:00Z; default: now', dateOption)
     .addHelpText('after', '\nExample:\n  xkeys rotate promote --group trunk-a --config edge.toml')
-  addForceOption(addRotationOptions(command)).action(
-    (options: RotationOptions & { at?: Date; force?: true }) => {
-      const { at, force } = options
-      if (at !== undefined && at < new Date()) throw new UsageError('--at is in the past')
-      takeStep(readSource(options), 'rotate promote', ({ status }) =>
-        planPromote(status, at ?? status.now, force ? 'force' : 'by-evidence'),
-      )
-    },
-  )
+  addForceOption(addStepOptions(command)).action((options: StepOptions & { at?: Date; force?: true }) => {
+    const { at, force } = options
+    if (at !== undefined && at < new Date()) throw new UsageError('--at is in the past')
+    return takeStep(options, 'rotate promote', ({ status }) =>
+      planPromote(status, at ?? status.now, force ? 'force' : 'by-evidence'),
+    )
+  })
 }

@@ -40,14 +40,19 @@ export function meaningOf(
   }
 }
 
-/** What an operator does next; `undefined` where there is nothing to do but wait, or where the state was made by hand. */
+/**
+ * What an operator does next; `undefined` where there is nothing to do but wait, or where the state was made by hand.
+ * @param keyring the path of its file; `undefined`: nodes share it, and it has none
+ */
 export function nextOf(
   { state, waiting, overlapping, group }: RotationPosition,
-  keyring: string,
+  keyring: string | undefined,
 ): string | undefined {
   const old = overlapping.map(({ name }) => name).join(', ')
   if (state === 'started') {
-    const lines = `xkeys keyring export-kamailio ${keyring} --group ${group} --reveal`
+    const [before, file] =
+      keyring === undefined ? ['xkeys fleet export --out sealed.toml, ', 'sealed.toml'] : ['', keyring]
+    const lines = `${before}xkeys keyring export-kamailio ${file} --group ${group} --reveal`
     return `hand ${waiting[0]!.name} to every peer (${lines}), then xkeys rotate promote`
   }
   if (state === 'promoted') return `once the peers sign with the new key, xkeys key retire ${old}`
@@ -121,7 +126,7 @@ function stepsOf(status: RotationStatus): readonly (Step & { readonly what: stri
 }
 
 /** The status as JSON tells it: no key objects, times as texts. */
-export function jsonOf(status: RotationStatus): unknown {
+export function jsonOf(status: RotationStatus): Readonly<Record<string, unknown>> {
   const { group, state, now, keys, nodes, peers, promote, retire, abort } = status
   const start = misfit(status, 'start') ?? []
   const confirm = misfit(status, 'confirm') ?? []

@@ -6,7 +6,7 @@ import type { Command } from 'commander'
 import { planStart } from '../keyring/rotation-plan.ts'
 import { UsageError } from './exit.ts'
 import { takeStep } from './rotate-change.ts'
-import { addRotationOptions, readSource, type Rotation, type RotationOptions } from './rotate-options.ts'
+import { addStepOptions, type Rotation, type StepOptions } from './rotate-options.ts'
 
 /** Adds the command. */
 export function addRotateStartCommand(rotate: Command): void {
@@ -18,11 +18,11 @@ export function addRotateStartCommand(rotate: Command): void {
     )
     .option('--name <name>', 'of the new key; default: the date')
     .addHelpText('after', '\nExample:\n  xkeys rotate start --group trunk-a --config edge.toml')
-  addRotationOptions(command).action((options: RotationOptions & { name?: string }) => {
-    takeStep(readSource(options), 'rotate start', (rotation) =>
+  addStepOptions(command).action((options: StepOptions & { name?: string }) =>
+    takeStep(options, 'rotate start', (rotation) =>
       planStart(rotation.status, nameOf(rotation, options.name)),
-    )
-  })
+    ),
+  )
 }
 
 /** The name asked for, or the day; ended keys keep theirs until they are pruned. */

@@ -32,7 +32,7 @@ export function addSignCommand(program: Command): void {
       "\nExample:\n  xkeys sign --keyring keyrings/demo.toml --group trunk-a --template '$Ri:$fu:$ru' --local 127.0.0.1:5060 < invite.sip",
     )
   addAgreementOptions(addContextOptions(command)).action(
-    (file: string | undefined, options: ContextOptions & AgreementOptions & { json?: true }) => {
+    async (file: string | undefined, options: ContextOptions & AgreementOptions & { json?: true }) => {
       const [input] = readInputs(file === undefined ? [] : [file])
       const context = readContext(input!.bytes, options)
       const fail = (reason: string): void => {
@@ -40,7 +40,7 @@ export function addSignCommand(program: Command): void {
         process.exitCode = EXIT.refused
       }
       if (typeof context === 'string') return fail(context)
-      const { agreement, keyring } = readAgreement(options, context.message.kind)
+      const { agreement, keyring } = await readAgreement(options, context.message.kind)
       const { now } = options
       const signer = createSigner({ agreement, keyring, ...(now && { now: () => now }) })
       const result = signer.sign(context)

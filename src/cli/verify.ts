@@ -30,7 +30,7 @@ export function addVerifyCommand(program: Command): void {
       "\nExample:\n  xkeys verify --keyring keyrings/demo.toml --group trunk-a --template '$si:$fu:$ru' --source 127.0.0.1:5060 < signed.sip",
     )
   addAgreementOptions(addContextOptions(command)).action(
-    (files: string[], options: ContextOptions & AgreementOptions & { json?: true }) => {
+    async (files: string[], options: ContextOptions & AgreementOptions & { json?: true }) => {
       for (const { name, bytes } of readInputs(files)) {
         const context = readContext(bytes, options)
         if (typeof context === 'string') {
@@ -40,7 +40,7 @@ export function addVerifyCommand(program: Command): void {
           process.exitCode = EXIT.refused
           continue
         }
-        const { agreement, keyring } = readAgreement(options, context.message.kind)
+        const { agreement, keyring } = await readAgreement(options, context.message.kind)
         const { now } = options
         const result = createVerifier({ agreement, keyring, ...(now && { now: () => now }) }).verify(context)
         if (options.json) printJson({ message: name, ...result })

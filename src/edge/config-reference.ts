@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { SETTING_FACTS } from './config-facts.ts'
+import { keyringTable } from './config-keyring.ts'
 import { configSchema } from './config-schema.ts'
 import { leavesOf, unwrap } from './settings.ts'
 
@@ -24,7 +25,11 @@ export interface SettingReference {
  * @throws Error where a setting of the schema has no facts
  */
 export function describeSettings(): readonly SettingReference[] {
-  return leavesOf(configSchema).map(({ path, schema }) => {
+  // A setting that may be a text or a table stands there once as each.
+  const leaves = leavesOf(configSchema).flatMap((leaf) =>
+    leaf.path.join() === 'keyring' ? [leaf, ...leavesOf(keyringTable, ['keyring'])] : [leaf],
+  )
+  return leaves.map(({ path, schema }) => {
     const facts = SETTING_FACTS.get(schema)
     if (facts === undefined) throw new Error(`${path.join('.')} is not described`)
     const { meaning, example, form, unit, otherwise } = facts

@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { ALGORITHMS } from '../xkeys/algorithm.ts'
 import { endpoint, kekReference, setting, sides, source, target } from './config-facts.ts'
+import { keyringTable } from './config-keyring.ts'
 
 const SIDES = 'template, or `{ sender = "…", receiver = "…" }`'
 const SOURCES = 'list of addresses, networks, `address:port`'
@@ -121,9 +122,11 @@ export const trunkSchema = z.strictObject({
 
 /** The whole file. */
 export const configSchema = z.strictObject({
-  keyring: setting(z.string().min(1), {
-    meaning: 'Path of the keyring, relative to this file.',
+  keyring: setting(z.union([z.string().min(1), keyringTable]), {
+    meaning:
+      'Path of the keyring, relative to this file; or `redis://host:6379/0`, where the nodes of a fleet share a sealed one: see [fleet.md](fleet.md). What more is to be said of it stands in the table `[keyring]`.',
     example: '"../keyrings/demo.toml"',
+    form: 'path or URL, or the table',
   }),
   strict_keys: setting(z.boolean().default(false), {
     meaning:

@@ -8,8 +8,15 @@ import { covers, formatEndpoint, formatRange, isSameRange } from './config-addre
 import type { EdgeConfig, TrunkConfig } from './config.ts'
 import { explainKeys } from './config-keys.ts'
 
-/** What the edge would do with a configuration and its keyring at `now`, as lines. */
-export function explainConfig(config: EdgeConfig, keyring: Keyring, now: Date): readonly string[] {
+/**
+ * What the edge would do with a configuration and its keyring at `now`, as lines.
+ * @param keyring `undefined`: it could not be read, so nothing is said of keys
+ */
+export function explainConfig(
+  config: EdgeConfig,
+  keyring: Keyring | undefined,
+  now: Date,
+): readonly string[] {
   const { listen, upstream, metrics, log, limits } = config
   const mebibytes = Number((limits.receiveBuffer / (1 << 20)).toFixed(2))
   return [
@@ -45,7 +52,12 @@ function section(title: string, rows: readonly Row[]): string[] {
   return [title, ...rows.map(([label, text]) => `  ${label.padEnd(LABEL_WIDTH)}${text}`)]
 }
 
-function explainTrunk(trunk: TrunkConfig, config: EdgeConfig, keyring: Keyring, now: Date): Row[] {
+function explainTrunk(
+  trunk: TrunkConfig,
+  config: EdgeConfig,
+  keyring: Keyring | undefined,
+  now: Date,
+): Row[] {
   const { agreement, sources, target } = trunk
   const others = config.trunks.filter((other) => other !== trunk)
   return [
@@ -56,7 +68,7 @@ function explainTrunk(trunk: TrunkConfig, config: EdgeConfig, keyring: Keyring, 
     ...reachedBy(trunk, others),
     ...reached(trunk, config),
     ...tokens(agreement),
-    ...explainKeys(agreement.group, keyring, now).map((line, i): Row => [i === 0 ? 'keys' : '', line]),
+    ...keysOf(agreement.group, keyring, now).map((line, i): Row => [i === 0 ? 'keys' : '', line]),
     ...sharers(trunk, others),
     ...requests(agreement),
     ...responses(agreement),
@@ -70,6 +82,10 @@ function explainTrunk(trunk: TrunkConfig, config: EdgeConfig, keyring: Keyring, 
         ]
       : []),
   ]
+}
+
+function keysOf(group: string, keyring: Keyring | undefined, now: Date): readonly string[] {
+  return keyring === undefined ? ['unknown: the keyring was not read'] : explainKeys(group, keyring, now)
 }
 
 /** Ranges of other trunks that lie in one of this trunk. */

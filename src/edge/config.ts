@@ -12,6 +12,7 @@ import type { Agreement } from '../xkeys/agreement.ts'
 import { readAgreement } from './config-agreement.ts'
 import { checkTogether } from './config-checks.ts'
 import type { KekConfig } from './config-kek.ts'
+import { checkKeyringPlace, keyringPlaceOf, type KeyringPlace } from './config-keyring.ts'
 import { configSchema } from './config-schema.ts'
 import { readSettings } from './settings.ts'
 
@@ -32,8 +33,8 @@ export interface TrunkConfig {
 
 /** Everything the edge needs to know, but the keyring's content. */
 export interface EdgeConfig {
-  /** Path of the keyring, as written. */
-  readonly keyring: string
+  /** Path of the keyring, as written; or the store that a shared one is in. */
+  readonly keyring: KeyringPlace
   readonly strictKeys: boolean
   /** The state directory, as written. */
   readonly state: string | undefined
@@ -78,7 +79,9 @@ export function parseEdgeConfig(text: string): EdgeConfig {
     const agreement = readAgreement(name, raw, namesIn(toml.value, ['agreements', name]), fault)
     if (agreement !== undefined) agreements.set(name, agreement)
   }
-  checkTogether(draft, { fault, doubt: reportTo(warnings) })
+  const findings = { fault, doubt: reportTo(warnings) }
+  checkTogether(draft, findings)
+  checkKeyringPlace(draft, findings)
   if (issues.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', byLine(issues))
 
   const {
@@ -94,12 +97,14 @@ export function parseEdgeConfig(text: string): EdgeConfig {
     log,
     limits,
   } = configSchema.parse(toml.value)
+  const place = keyringPlaceOf({ keyring, kek })
+  const sealedAs = typeof place === 'string' ? kek?.sealed_as : place.name
   return {
-    keyring,
+    keyring: place,
     strictKeys,
     state,
     node: node ?? hostName(),
-    kek: kek && { reference: kek.from, timeoutMs: kek.command_timeout * 1000, keyring: kek.sealed_as },
+    kek: kek && { reference: kek.from, timeoutMs: kek.command_timeout * 1000, keyring: sealedAs },
     listen,
     upstream: { target: upstream.target, sources: upstream.sources ?? [everyPortOf(upstream.target)] },
     trunks: Object.entries(trunks).map(([name, trunk]) => ({

@@ -1,5 +1,6 @@
 /**
- * The keys of a running edge: a keyring that follows its file, and the evidence of what its keys were used for.
+ * The keys of a running edge: a keyring that follows its file or its store, and the evidence of what its keys were used
+ * for.
  * @module
  */
 import { dirname, resolve } from 'node:path'
@@ -12,11 +13,13 @@ import type { Keyring, KeyringSource } from '../keyring/keyring.ts'
 import { lintKeyring } from '../keyring/lint.ts'
 import type { EvidenceFacts, ReloadFacts } from '../metrics/live.ts'
 import type { KeyringFacts } from '../metrics/metrics.ts'
-import { openKeyringFile, type LiveKeyring } from '../stores/keyring-file.ts'
 import { createReportWriter, loadReport, type ReportWriter } from '../stores/report-file.ts'
 import { acceptRevision } from '../stores/revision-file.ts'
 import { checkKeyring } from './check-keyring.ts'
+import { createFleetNode, type FleetFacts, type FleetNode } from './fleet-node.ts'
+import { followKeyring } from './follow-keyring.ts'
 import { createKeyTime } from './key-time.ts'
+import { refusalCode } from './refusal-code.ts'
 import type { LoadedConfig } from './service.ts'
 
 /** The keys of a running edge. */
@@ -39,6 +42,8 @@ export interface LiveKeys {
   describe(): KeyringFacts
   readonly reloads: () => ReloadFacts
   readonly uses: () => EvidenceFacts
+  /** Of the fleet that shares the keyring; absent of one in a file. */
+  readonly fleet: FleetFacts | undefined
   /** Ends it, with a last report that says so. */
   close(): Promise<void>
 }
@@ -50,10 +55,13 @@ const REPORT_EVERY = 5
 
 /**
  * Opens the keyring and takes up the evidence of an earlier run.
+ * @param version of the program, for the other nodes
  * @throws ConfigError where the keyring cannot be used, or the state directory not be made
  */
-export function openLiveKeys({ path, config, kek, env }: LoadedConfig, log: Logger): LiveKeys {
-  const file = resolve(dirname(path), config.keyring)
+export async function openLiveKeys(loaded: LoadedConfig, log: Logger, version: string): Promise<LiveKeys> {
+  const { path, config } = loaded
+  const place = config.keyring
+  const from = typeof place === 'string' ? { file: resolve(dirname(path), place) } : { shared: place.name }
   const state = config.state === undefined ? undefined : resolve(dirname(path), config.state)
   const writer = state === undefined ? undefined : openState(config.state!, state, config.node)
   const earlier = state === undefined ? 'missing' : loadReport(state, config.node)
@@ -65,38 +73,45 @@ export function openLiveKeys({ path, config, kek, env }: LoadedConfig, log: Logg
 
   const time = createKeyTime()
   const revisionIssues = createRevisionCheck(state, config.node)
-  let onChanged: (() => void) | undefined
-  const live: LiveKeyring = openKeyringFile(file, {
-    env,
-    kek,
-    now: () => new Date(),
-    check: (keyring) => {
-      const issues = checkKeyring(config, keyring)
-      return issues.length > 0 ? issues : revisionIssues(keyring)
-    },
-    onLoaded(keyring, change) {
-      log.info({ event: 'keyring-loaded', file, change, ...sizeOf(keyring) }, 'keyring loaded')
-      if (change === 'same') return
-      for (const issue of lintKeyring(keyring))
-        log.warn({ event: 'weak-key', path: issue.path }, issue.message)
-      evidence.adopt(keyring, new Date())
-      onChanged?.()
-      reportDue = true
-    },
-    onFailed({ issues }) {
-      log.error(
-        { event: 'keyring-refused', file, issues },
-        'the keyring cannot be used; the one before stays in force',
-      )
-    },
-  })
   const evidence = createEvidence({
     node: config.node,
     now: new Date(),
     peers: config.trunks.map(({ name }) => name),
     earlier: typeof earlier === 'string' ? undefined : earlier,
   })
+  let onChanged: (() => void) | undefined
+  let refusal: string | undefined
+  let fleet: FleetNode | undefined
+  const { live, source, shared } = await followKeyring(loaded, {
+    log,
+    check: (keyring) => {
+      const issues = checkKeyring(config, keyring)
+      return issues.length > 0 ? issues : revisionIssues(keyring)
+    },
+    onLoaded(keyring, change) {
+      log.info({ event: 'keyring-loaded', ...from, change, ...sizeOf(keyring) }, 'keyring loaded')
+      if (change === 'same') return
+      for (const issue of lintKeyring(keyring))
+        log.warn({ event: 'weak-key', path: issue.path }, issue.message)
+      evidence.adopt(keyring, new Date())
+      onChanged?.()
+      reportDue = true
+      // The others wait for this: here the keyring is in force.
+      fleet?.now()
+    },
+    onFailed({ issues }) {
+      log.error(
+        { event: 'keyring-refused', ...from, issues },
+        'the keyring cannot be used; the one before stays in force',
+      )
+      refusal = refusalCode(issues)
+      fleet?.now()
+    },
+    onStore: () => fleet?.now(),
+  })
   evidence.adopt(live.keyring(), new Date())
+  if (shared !== undefined)
+    fleet = createFleetNode({ ...shared, live, evidence, version, refusal: () => refusal, log })
 
   let begun = false
   let reportDue = false
@@ -157,15 +172,20 @@ export function openLiveKeys({ path, config, kek, env }: LoadedConfig, log: Logg
         throw unusable(config.state!, error)
       }
       if (writer !== undefined) writtenAt = first.at
+      fleet?.begin()
     },
     follow(tell) {
       onChanged = tell
     },
     reload: () => live.reload(),
-    describe: () => describeKeyring(live.keyring(), time()),
+    describe: () => {
+      const { revision } = live.keyring()
+      return { ...describeKeyring(live.keyring(), time()), ...(revision !== undefined && { revision }) }
+    },
+    fleet: fleet?.facts,
     reloads: () => {
       const { reloads, failing, loadedAt } = live.status()
-      return { source: 'file', ...reloads, failing, loadedAt }
+      return { source, ...reloads, failing, loadedAt }
     },
     uses: () => {
       const { since, ...held } = evidence.report(new Date())
@@ -175,6 +195,7 @@ export function openLiveKeys({ path, config, kek, env }: LoadedConfig, log: Logg
       clearInterval(timer)
       live.close()
       if (begun) await tryReport('stopped')
+      await fleet?.close()
     },
   }
 }

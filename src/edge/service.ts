@@ -17,16 +17,19 @@ import { openAdmin, type Admin } from './admin.ts'
 import { checkKeyring } from './check-keyring.ts'
 import { parseEdgeConfig, type EdgeConfig } from './config.ts'
 import { openConfigKek } from './config-kek.ts'
+import { isStoreUrl } from './config-keyring.ts'
 import { createEdge, type Edge } from './edge.ts'
 import { watchClock } from './clock-watch.ts'
 import type { EdgeEvent } from './event.ts'
 import { openLiveKeys } from './live-keys.ts'
+import { fetchRedisOptions } from './redis-options.ts'
 
 /** A configuration with the keyring it names. */
 export interface LoadedConfig {
   readonly path: string
   readonly config: EdgeConfig
-  readonly keyring: Keyring
+  /** Absent of a shared one, which is read from its store. */
+  readonly keyring: Keyring | undefined
   /** For a sealed keyring; fetched already. */
   readonly kek: KekHolder | undefined
   /** For what the keyring refers to, when it is read again. */
@@ -36,7 +39,7 @@ export interface LoadedConfig {
 }
 
 /**
- * Reads `edge.toml` and its keyring.
+ * Reads `edge.toml` and its keyring; a shared keyring is not asked for.
  * @throws ConfigError with every issue of the two files; weak or published secrets are among them where `strict_keys`
  *   is set or a listener is not loopback
  */
@@ -56,7 +59,12 @@ export function loadConfig(
     },
   )
   const kek = config.kek && openConfigKek(config.kek, env, dirname(path))
-  const keyring = load(config.keyring, kek)
+  const place = config.keyring
+  if (typeof place !== 'string') {
+    fetchRedisOptions(place.redis, { env, directory: dirname(path) })
+    return { path, config, keyring: undefined, kek, env, warnings: [] }
+  }
+  const keyring = load(place, kek)
   const issues = checkKeyring(config, keyring)
   if (issues.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', issues)
   return { path, config, keyring, kek, env, warnings: lintKeyring(keyring) }
@@ -82,7 +90,7 @@ function withIssuesOf<T>(main: () => T, other: () => void): T {
 function keyringOf(text: string): string | undefined {
   const toml = parseToml(text)
   const file = toml.ok && toml.value['kek'] === undefined ? toml.value['keyring'] : undefined
-  return typeof file === 'string' && file !== '' ? file : undefined
+  return typeof file === 'string' && file !== '' && !isStoreUrl(file) ? file : undefined
 }
 
 /** Names the file of each issue: the reader has the other file in mind. */
@@ -158,7 +166,7 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
   const log = pino({ level: config.log.level, base: null }, logTo ?? pino.destination(1))
   for (const issue of config.warnings) log.warn({ event: 'config', path: issue.path }, issue.message)
   for (const issue of loaded.warnings) log.warn({ event: 'weak-key', path: issue.path }, issue.message)
-  const keys = openLiveKeys(loaded, log)
+  const keys = await openLiveKeys(loaded, log, version)
   const metrics = createMetrics({ version, keyring: () => keys.describe() })
   async function openEdge(): Promise<Edge> {
     // Without a state directory responses to what was sent before a restart are lost.
@@ -187,7 +195,7 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
   }
   keys.follow(() => edge.refreshKeys())
   let draining = false
-  metrics.observe({ draining: () => draining, reloads: keys.reloads, evidence: keys.uses })
+  metrics.observe({ draining: () => draining, reloads: keys.reloads, evidence: keys.uses, fleet: keys.fleet })
   let admin: Admin | undefined
   try {
     admin =

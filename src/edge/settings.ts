@@ -94,8 +94,8 @@ export function readSettings<S extends z.ZodType>(schema: S, value: TomlTable, r
     }
     if (schema instanceof z.ZodUnion && isTable(found)) {
       const option = (schema.options as readonly z.ZodType[]).find((each) => each instanceof z.ZodObject)
-      const sides = option && (read(option, found, path) as Readonly<Record<string, unknown>>)
-      return sides && Object.values(sides).includes(undefined) ? undefined : sides
+      const known = option && read(option, found, path)
+      return option?.safeParse(found).success === true ? known : undefined
     }
     return mismatch(outer, found, path)
   }
@@ -117,6 +117,15 @@ export function readSettings<S extends z.ZodType>(schema: S, value: TomlTable, r
   }
 
   return read(schema, value, []) as Found<S>
+}
+
+/** What must stand in the table that a union takes, as `{ sender = "…", receiver = "…" }`. */
+function shapeOf(union: z.ZodType): string {
+  const options = union instanceof z.ZodUnion ? (union.options as readonly z.ZodType[]) : []
+  const table = options.find((option) => option instanceof z.ZodObject)
+  const settings = Object.entries(table?.shape ?? {})
+  const needed = settings.filter(([, schema]) => !(schema instanceof z.ZodOptional))
+  return `{ ${needed.map(([name]) => `${name} = "…"`).join(', ')} }`
 }
 
 function at(value: TomlValue | undefined, path: readonly (string | number)[]): TomlValue | undefined {
@@ -145,7 +154,7 @@ function explain(issue: z.core.$ZodIssue, schema: z.ZodType, value: TomlValue | 
   if (issue.code === 'invalid_type') {
     return `it must be ${KINDS[issue.expected] ?? issue.expected}, is ${describeToml(value)}`
   }
-  if (issue.code === 'invalid_union') return 'it must be a text, or a table { sender = "…", receiver = "…" }'
+  if (issue.code === 'invalid_union') return `it must be a text, or a table ${shapeOf(kind)}`
   if (issue.code === 'invalid_value') {
     const choices = issue.values.map(String)
     const hint = typeof value === 'string' ? nearest(value, choices) : undefined

@@ -4,6 +4,7 @@
  */
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import { createCells, type CellFamily } from './counters.ts'
+import { registerFleet, type FleetReadings } from './fleet.ts'
 import { registerLive, type LiveReadings } from './live.ts'
 
 /** What the exporter says of one key; no secret, at most 8 hex digits of a fingerprint. */
@@ -28,6 +29,8 @@ export interface GroupFacts {
 export interface KeyringFacts {
   readonly keys: readonly KeyFacts[]
   readonly groups: readonly GroupFacts[]
+  /** Of a sealed keyring. */
+  readonly revision?: number
 }
 
 /** Key states, the closed set of label `state`. */
@@ -46,7 +49,7 @@ export interface Metrics {
   readonly suppressed: CellFamily<'side'>
   readonly socketErrors: CellFamily<'side'>
   /** Hands in what only the running edge knows. */
-  observe(readings: Partial<EdgeReadings> & LiveReadings): void
+  observe(readings: Partial<EdgeReadings> & LiveReadings & FleetReadings): void
 }
 
 /** What is read from the edge at each scrape, by side or by peer. */
@@ -81,9 +84,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
   })
   build.set({ version: options.version }, 1)
   registerKeyring(registry, options.keyring)
-  let readings: Partial<EdgeReadings> & LiveReadings = {}
+  let readings: Partial<EdgeReadings> & LiveReadings & FleetReadings = {}
   registerReadings(registry, () => readings)
   registerLive(registry, () => readings)
+  registerFleet(registry, () => readings)
   return {
     observe: (more) => {
       readings = { ...readings, ...more }
@@ -212,6 +216,12 @@ function registerKeyring(registry: Registry, facts: () => KeyringFacts): void {
   })
   gauge('xkeys_group_signable', 'Whether a group has a key that signs', ['group'], (g) => {
     for (const { group, signable } of facts().groups) g.set({ group }, signable ? 1 : 0)
+  })
+  gauge('xkeys_keyring_revision', 'Revision of the sealed keyring in force', [], (g) => {
+    const { revision } = facts()
+    // What has no labels shows 0 once it was reset: a keyring that is not sealed has no revision.
+    if (revision === undefined) g.remove()
+    else g.set(revision)
   })
   gauge('xkeys_keyring_info', 'Group as this node holds it; always 1', ['group', 'fingerprint'], (g) => {
     for (const { group, fingerprint } of facts().groups) g.set({ group, fingerprint }, 1)

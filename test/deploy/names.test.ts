@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { loadConfig, startService } from '../../src/edge/service.ts'
+import { countFleet } from '../../src/keyring/fleet.ts'
 import {
   CASES,
   DEFAULT_LIMITS,
@@ -58,6 +59,11 @@ async function exported(): Promise<Map<string, Map<string, Set<string>>>> {
   for (const [name, text] of Object.entries(FILES)) writeFileSync(join(folder, name), text)
   const loaded = loadConfig(join(folder, 'edge.toml'), {}, new Date())
   const service = await startService({ loaded, version: 'test', logTo: { write: () => {} } })
+  service.metrics.observe({
+    // What a node shows that shares its keyring: test/edge/fleet.test.ts has one that does.
+    fleet: { isStoreUp: () => true, nodes: async () => countFleet([]) },
+    claims: () => 'shared',
+  })
   // A key that was never used has no last use.
   const peer = await openPeer()
   const request = requestOf('OPTIONS', peer)

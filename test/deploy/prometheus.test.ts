@@ -4,9 +4,12 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { loadConfig, startService, type Service } from '../../src/edge/service.ts'
 import { createKey } from '../../src/keyring/key.ts'
 import { createKeyring } from '../../src/keyring/keyring.ts'
+import { sealKeyring } from '../../src/keyring/seal.ts'
 import type { Endpoint } from '../../src/message/types.ts'
+import { openRedisKeyringStore } from '../../src/stores/redis-keyring.ts'
 import { startEdge, type EdgeProcess } from '../interop/edge-process.ts'
 import {
   RULES,
@@ -19,6 +22,8 @@ import {
 import { describeWith, pathOf } from '../support/deploy-programs.ts'
 import { requestOf } from '../support/edge-rig.ts'
 import { start, tempFolder, waitUntil, type Running } from '../support/peers.ts'
+import { startRedis, type RedisServer } from '../support/redis.ts'
+import { KEK, KEK_BYTES } from '../support/sealed.ts'
 import { SECRETS, agreementOf, forged, signedBytes } from '../support/signed-messages.ts'
 import { openPeer, type UdpPeer } from '../support/udp-peer.ts'
 
@@ -72,6 +77,47 @@ target = "127.0.0.77:9"
 agreement = "main"
 `
 
+/** An edge that shares its keyring; the store of claims is the digest stage's. */
+async function startSharing(): Promise<{ readonly service: Service; readonly redis: RedisServer }> {
+  const redis = await startRedis()
+  const folder = tempFolder()
+  const key = `[[groups.shared.keys]]\nname = "k1"\nvalue = "${SECRETS.other}"\n`
+  const text = sealKeyring(key, { kek: KEK, keyring: 'xkeys' })
+  const store = await openRedisKeyringStore({ url: redis.url, name: 'xkeys' })
+  await store.replace({ before: 'empty', after: { text, revision: 1 }, audit: '{}' })
+  await store.close()
+  writeFileSync(join(folder, 'kek'), KEK_BYTES.one)
+  const config = `keyring = "${redis.url}"
+state = "state"
+node = "n1"
+[kek]
+from = "file:kek"
+[listen]
+trunk = "127.0.0.1:0"
+upstream = "127.0.0.1:0"
+[upstream]
+target = "127.0.0.1:9"
+[metrics]
+listen = "127.0.0.1:0"
+[limits]
+drain_timeout = 0
+[agreements.main]
+header = "X-Auth"
+group = "shared"
+algorithm = "hmac-sha256"
+request = "${TEXT}"
+[trunks.silent]
+sources = ["127.0.0.78"]
+target = "127.0.0.78:9"
+agreement = "main"
+`
+  writeFileSync(join(folder, 'edge.toml'), config)
+  const loaded = loadConfig(join(folder, 'edge.toml'), {}, new Date())
+  const service = await startService({ loaded, version: 'test', logTo: { write: () => {} } })
+  service.metrics.observe({ claims: () => 'shared' })
+  return { service, redis }
+}
+
 interface Started {
   readonly trunk: Endpoint
   readonly upstream: Endpoint
@@ -112,7 +158,8 @@ async function settled<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean)
 /** The keyring of a peer that has one key. */
 const ring = (name: string, secret: string) => createKeyring([['trunk-a', [createKey({ name, secret })]]])
 
-describeWith('Prometheus', ['prometheus'], () => {
+describeWith('Prometheus', ['prometheus', 'redis-server'], () => {
+  let sharing: Awaited<ReturnType<typeof startSharing>>
   const running: Running[] = []
   const peers: UdpPeer[] = []
   let api = ''
@@ -176,11 +223,12 @@ describeWith('Prometheus', ['prometheus'], () => {
     const edges = await Promise.all(['b1', 'b2'].map((name) => startEdge(config, keyringText(name))))
     running.push(...edges)
     const [first] = edges.map(startedOf) as [Started, Started]
-    await startPrometheus(edges.map((edge) => startedOf(edge).metrics))
+    sharing = await startSharing()
+    await startPrometheus([...edges.map((edge) => startedOf(edge).metrics), sharing.service.admin!.local])
     // Counters are seen at 0 before they move.
     await settled(
       () => query('count(count_over_time(xkeys_build_info[1m]) >= 2)'),
-      (answer) => answer[0]?.value === 2,
+      (answer) => answer[0]?.value === 3,
     )
 
     const agreement = agreementOf({ request: TEXT })
@@ -208,12 +256,14 @@ describeWith('Prometheus', ['prometheus'], () => {
   })
 
   afterAll(async () => {
+    await sharing.service.stop()
+    await sharing.redis.stop()
     await Promise.all([...running.map((program) => program.stop()), ...peers.map((peer) => peer.close())])
   })
 
-  it('scrapes both edges', async () => {
+  it('scrapes every edge', async () => {
     const up = await query('up{job="xkeys"}')
-    expect(up.map(({ value }) => value)).toEqual([1, 1])
+    expect(up.map(({ value }) => value)).toEqual([1, 1, 1])
   })
 
   it('tells who still uses the old key', async () => {
@@ -258,7 +308,7 @@ describeWith('Prometheus', ['prometheus'], () => {
   it('tells on which groups the nodes agree', async () => {
     const versions = await query('count by (group) (count by (group, fingerprint) (xkeys_keyring_info))')
     const byGroup = Object.fromEntries(versions.map(({ labels, value }) => [labels['group'], value]))
-    expect(byGroup).toEqual({ 'trunk-a': 1, 'trunk-b': 2 })
+    expect(byGroup).toEqual({ shared: 1, 'trunk-a': 1, 'trunk-b': 2 })
   })
 
   it('evaluates every rule without an error, and raises the alerts that it should', async () => {

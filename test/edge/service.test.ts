@@ -62,7 +62,7 @@ describe('loadConfig', () => {
   it('finds the keyring beside the configuration', () => {
     const { config, keyring, warnings } = load()
     expect(config.trunks).toHaveLength(1)
-    expect(keyring.activeKey('trunk-a', now)?.name).toBe('k1')
+    expect(keyring?.activeKey('trunk-a', now)?.name).toBe('k1')
     expect(warnings).toEqual([])
   })
 
