@@ -152,7 +152,8 @@ export function startLoad(flows: readonly Flow[], perSecond: number): Load {
   }
 }
 
-function requestOf({ from: { local }, uri }: Flow, id: string): Buffer {
+/** The request of a transaction. */
+export function requestOf({ from: { local }, uri }: Flow, id: string): Buffer {
   const lines = [
     `OPTIONS ${uri} SIP/2.0`,
     `Via: SIP/2.0/UDP ${local.address}:${local.port};branch=z9hG4bK${id};rport`,

@@ -110,8 +110,8 @@ export async function startRotatedEdge(
   }
 }
 
-/** The process that runs in the folder and is no `timeout`. */
-function pidOf(folder: string): number {
+/** The number of the node process that runs in the folder, not that of its watchdog. */
+export function pidOf(folder: string): number {
   for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
     try {
       const [program = ''] = readFileSync(`/proc/${name}/cmdline`, 'latin1').split('\0')
