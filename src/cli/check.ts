@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander'
 import { keyWarnings } from '../edge/config-keys.ts'
+import { userWarnings } from '../edge/config-users-words.ts'
 import { explainConfig } from '../edge/config-words.ts'
 import { loadConfig } from '../edge/service.ts'
 import { formatIssue } from '../errors.ts'
@@ -22,7 +23,13 @@ export function addCheckCommand(program: Command): void {
     .action(({ config: path }: { config: string }) => {
       const now = new Date()
       const { config, keyring, warnings } = loadConfig(path, process.env, now)
-      for (const issue of [...config.warnings, ...keyWarnings(config.trunks, keyring, now), ...warnings]) {
+      const doubts = [
+        ...config.warnings,
+        ...keyWarnings(config.trunks, keyring, now),
+        ...userWarnings(config.users, keyring, now),
+        ...warnings,
+      ]
+      for (const issue of doubts) {
         process.stderr.write(`xkeys: warning: ${formatIssue(issue)}\n`)
       }
       print(`${path}: valid`)

@@ -16,6 +16,7 @@ import { addSealCommand } from './seal.ts'
 import { addSignCommand } from './sign.ts'
 import { addTemplateCommand } from './template.ts'
 import { addUnsealCommand } from './unseal.ts'
+import { addUserCommand } from './user.ts'
 import { addVerifyCommand } from './verify.ts'
 
 const program = new Command('xkeys')
@@ -35,6 +36,7 @@ addKeyringCommand(program)
 addRotateCommand(program)
 addSealCommand(program)
 addUnsealCommand(program)
+addUserCommand(program)
 addCheckCommand(program)
 addRunCommand(program)
 inherit(program)

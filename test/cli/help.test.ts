@@ -28,6 +28,12 @@ const COMMANDS = [
   'rotate abort',
   'seal',
   'unseal',
+  'user add',
+  'user passwd',
+  'user list',
+  'user remove',
+  'user import',
+  'user create-table',
   'check',
   'run',
 ]
@@ -107,6 +113,8 @@ function workplace(): string {
     kek: KEK_BYTES.one,
     'trunks.toml': PLAIN,
     'sealed.toml': sealed(),
+    'accounts.toml': '[[users]]\nusername = "bob"\nrealm = "example.org"\npassword = "worthless"\n',
+    'userdb.conf': 'version:1\ncarol@example.org clrtxt:worthless ;\n',
   })
   cpSync(new URL('../../keyrings/', import.meta.url), join(folder, 'keyrings'), { recursive: true })
   return folder
@@ -115,7 +123,8 @@ function workplace(): string {
 describe('help', () => {
   it('names every command there is', async () => {
     expect(await leaves('')).toEqual(COMMANDS)
-  })
+    // So many commands side by side take their time on a busy machine.
+  }, 60_000)
 
   describe.each(COMMANDS)('of %s', (command) => {
     let help = ''
@@ -172,7 +181,7 @@ describe('help', () => {
     expect(await once(child, 'close')).toEqual([0, null])
   })
 
-  it.each(['', 'key', 'keyring', 'rotate'])(
+  it.each(['', 'key', 'keyring', 'rotate', 'user'])(
     'is shown on standard error, exit 2, where "xkeys %s" lacks its command',
     async (command) => {
       const { stdout, stderr, exit } = await xkeys(command.split(' ').filter(Boolean), { cwd: '.' })
