@@ -13,6 +13,7 @@ import { readAgreement } from './config-agreement.ts'
 import { checkTogether } from './config-checks.ts'
 import type { KekConfig } from './config-kek.ts'
 import { configSchema } from './config-schema.ts'
+import { checkUsers, usersConfig, type UsersConfig } from './config-users.ts'
 import { readSettings } from './settings.ts'
 
 export { parseEndpoint } from './config-address.ts'
@@ -44,6 +45,8 @@ export interface EdgeConfig {
   readonly listen: { readonly trunk: Endpoint; readonly upstream: Endpoint }
   readonly upstream: { readonly target: Endpoint; readonly sources: readonly SourceRange[] }
   readonly trunks: readonly TrunkConfig[]
+  /** Phones; absent: sources that are no trunk's are dropped. */
+  readonly users: UsersConfig | undefined
   readonly metrics: Endpoint | undefined
   readonly log: { readonly level: string }
   readonly limits: {
@@ -72,13 +75,19 @@ export function parseEdgeConfig(text: string): EdgeConfig {
   }
   const fault = reportTo(issues)
   const draft = readSettings(configSchema, toml.value, fault)
+  for (const name of ['agreements', 'trunks']) {
+    // Phones alone are enough.
+    if (toml.value[name] === undefined && toml.value['users'] === undefined) fault([name], 'it is missing')
+  }
   const agreements = new Map<string, Agreement>()
   for (const [name, raw] of Object.entries(draft.agreements ?? {})) {
     if (raw === undefined) continue
     const agreement = readAgreement(name, raw, namesIn(toml.value, ['agreements', name]), fault)
     if (agreement !== undefined) agreements.set(name, agreement)
   }
-  checkTogether(draft, { fault, doubt: reportTo(warnings) })
+  const findings = { fault, doubt: reportTo(warnings) }
+  checkTogether(draft, findings)
+  checkUsers(draft, findings)
   if (issues.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', byLine(issues))
 
   const {
@@ -89,7 +98,8 @@ export function parseEdgeConfig(text: string): EdgeConfig {
     kek,
     listen,
     upstream,
-    trunks,
+    trunks = {},
+    users,
     metrics,
     log,
     limits,
@@ -107,6 +117,7 @@ export function parseEdgeConfig(text: string): EdgeConfig {
       name,
       agreement: agreements.get(trunk.agreement)!,
     })),
+    users: users && usersConfig(users),
     metrics: metrics?.listen,
     log,
     limits: {

@@ -21,6 +21,8 @@ import { createEdge, type Edge } from './edge.ts'
 import { watchClock } from './clock-watch.ts'
 import type { EdgeEvent } from './event.ts'
 import { openLiveKeys } from './live-keys.ts'
+import { credentialIssues } from './credential-files.ts'
+import { openUsers, type OpenUsers } from './open-users.ts'
 
 /** A configuration with the keyring it names. */
 export interface LoadedConfig {
@@ -57,7 +59,9 @@ export function loadConfig(
   )
   const kek = config.kek && openConfigKek(config.kek, env, dirname(path))
   const keyring = load(config.keyring, kek)
-  const issues = checkKeyring(config, keyring)
+  const issues = [...checkKeyring(config, keyring)]
+  if (config.users !== undefined)
+    issues.push(...credentialIssues(config.users.credentials, { env, folder: dirname(path) }))
   if (issues.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', issues)
   return { path, config, keyring, kek, env, warnings: lintKeyring(keyring) }
 }
@@ -113,7 +117,7 @@ export function createEventLog(log: Logger, now: () => number = Date.now): (even
   return (event) => {
     if (event.event === 'dropped') return log.debug(event)
     // Sampled where it is made.
-    if (event.event === 'refused') return log.info(event)
+    if (event.event === 'refused' || event.event === 'auth-failed') return log.info(event)
     const kind = `${event.event} ${event.side} ${event.peer ?? ''}`
     const seen = last.get(kind)
     if (seen !== undefined && Math.abs(now() - seen.at) < 1000) {
@@ -139,7 +143,7 @@ export interface Service {
   readonly admin: Admin | undefined
   readonly metrics: Metrics
   readonly log: Logger
-  /** Reads the keyring now. One that cannot be used is logged and counted, and changes nothing. */
+  /** Reads keyring and accounts now. What cannot be used is logged, and changes nothing. */
   reload(): void
   /**
    * Drains for `drain_timeout` (not ready, 503 to what begins something new, the rest goes on), then closes. Called
@@ -160,9 +164,11 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
   for (const issue of loaded.warnings) log.warn({ event: 'weak-key', path: issue.path }, issue.message)
   const keys = openLiveKeys(loaded, log)
   const metrics = createMetrics({ version, keyring: () => keys.describe() })
+  let users: OpenUsers | undefined
   async function openEdge(): Promise<Edge> {
     // Without a state directory responses to what was sent before a restart are lost.
     const state = config.state === undefined ? undefined : resolve(dirname(loaded.path), config.state)
+    users = await openUsers(loaded, log)
     return createEdge({
       config,
       ...(state !== undefined && { secret: loadNodeSecret(state, config.node) }),
@@ -170,11 +176,13 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
       keyTime: keys.time,
       metrics,
       evidence: keys.evidence,
+      users,
       onEvent: createEventLog(log),
       ...(log.isLevelEnabled('debug') && { onDecision: (event) => log.debug(event) }),
     })
   }
   const edge = await openEdge().catch(async (error: unknown) => {
+    await users?.close()
     await keys.close()
     throw error
   })
@@ -182,6 +190,7 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
     keys.begin()
   } catch (error) {
     await edge.close()
+    await users?.close()
     await keys.close()
     throw error
   }
@@ -195,6 +204,7 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
       (await openAdmin({ listen: config.metrics, registry: metrics.registry, ready: () => !draining }))
   } catch (error) {
     await edge.close()
+    await users?.close()
     await keys.close()
     throw error
   }
@@ -227,6 +237,7 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
     })
     unwatchClock()
     await edge.close()
+    await users?.close()
     await keys.close()
     await admin?.close()
     log.info({ event: 'stopped' }, 'edge stopped')
@@ -236,7 +247,10 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
     admin,
     metrics,
     log,
-    reload: () => keys.reload(),
+    reload() {
+      keys.reload()
+      users?.reload()
+    },
     stop: () => {
       // Asked again: whoever asks does not want to wait.
       if (stopped !== undefined) endDrain?.()
