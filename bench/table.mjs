@@ -61,14 +61,49 @@ function edgeTable({ commit, date, machine, pairs }) {
   ].join('\n')
 }
 
+/** @param {any} result */
+function usersTable({ commit, date, machine, engine, requests, users }) {
+  /** @param {string} name @param {(round: any) => any} read */
+  const row = (name, read) => {
+    const own = users.map((/** @type {any} */ round) => read(round).cpu_us)
+    const trunk = users.map((/** @type {any} */ round) => round.cached.trunk.cpu_us)
+    const factor = ratios(own, trunk)
+    const spread = `${quantile(factor, 0).toFixed(2)}–${quantile(factor, 1).toFixed(2)}`
+    const times = read === ROWS[0]?.[1] ? '1' : `${median(factor).toFixed(2)} (${spread})`
+    return `| ${name} | ${median(own).toFixed(1)} | ${times} |`
+  }
+  return [
+    '### users',
+    '',
+    `${users.length} rounds of ${requests} requests, ${engine}, commit ${commit}, ${date.slice(0, 10)}, ${machine.cpu}, Node ${machine.node.slice(1)}`,
+    '',
+    '| one accepted request | CPU µs, median | × the first row, round by round |',
+    '|---|---:|---:|',
+    ...ROWS.map(([name, read]) => row(name, read)),
+    '',
+  ].join('\n')
+}
+
+/** @type {[string, (round: any) => any][]} */
+const ROWS = [
+  ['edge, INVITE of a trunk with a token', ({ cached }) => cached.trunk],
+  ['edge, digest INVITE, accounts remembered', ({ cached }) => cached.invite],
+  ['edge, digest INVITE, database asked', ({ asked }) => asked.invite],
+  ['edge, digest REGISTER, accounts remembered', ({ cached }) => cached.register],
+  ['edge, digest REGISTER, database asked', ({ asked }) => asked.register],
+  ['Kamailio, INVITE of a trunk with a token', ({ theirs }) => theirs.trunk],
+  ['Kamailio, digest INVITE, database asked', ({ theirs }) => theirs.invite],
+  ['Kamailio, digest REGISTER, database asked', ({ theirs }) => theirs.register],
+]
+
 /** Writes the tables and returns them. */
 export function writeTable() {
   const results = readdirSync(`${here}results`).filter((file) => file.endsWith('.json'))
   const tables = results
     .map((file) => JSON.parse(readFileSync(`${here}results/${file}`, 'utf8')))
     // What a soak found is told in its own words.
-    .filter((result) => result.rounds ?? result.pairs)
-    .map((result) => (result.pairs === undefined ? table(result) : edgeTable(result)))
+    .filter((result) => result.rounds ?? result.pairs ?? result.users)
+    .map((result) => (result.users ? usersTable(result) : result.pairs ? edgeTable(result) : table(result)))
     .join('\n')
   const path = `${here}README.md`
   const before = existsSync(path) ? readFileSync(path, 'utf8').split(START)[0] : ''

@@ -4,6 +4,7 @@
  */
 export { ConfigError, type ErrorCode, type Issue } from './errors.ts'
 export { editHeaders, type HeaderEdits } from './message/edit.ts'
+export type { LineEdit } from './message/line-edit.ts'
 export { parseMessage } from './message/parse.ts'
 export type {
   Endpoint,
@@ -54,18 +55,27 @@ export {
 } from './xkeys/verify.ts'
 export { authenticate, type AuthenticateResult } from './pipeline/authenticate.ts'
 export { createPipeline } from './pipeline/pipeline.ts'
-export type { Decision, Identity, Pipeline, Stage, Verdict } from './pipeline/stage.ts'
+export type { Decision, HeaderLines, Identity, Pipeline, Stage, Verdict } from './pipeline/stage.ts'
 export { verifyPeer, type VerifyPeerOptions } from './pipeline/verify-peer.ts'
 export type { DigestAlgorithm, HashAlgorithm, Qop } from './digest/algorithm.ts'
-export type { Account, CredentialQuery, CredentialStore } from './digest/credential-store.ts'
+export type { CredentialHook, HookDecision, HookQuery } from './digest/credential-hook.ts'
+export type { Account, AccountFacts, CredentialQuery, CredentialStore } from './digest/credential-store.ts'
 export { createFailures, type FailureOptions, type Failures } from './digest/failures.ts'
 export type { IdentityField } from './digest/identity.ts'
-export { createNonces, type NonceBinding, type NonceOptions, type Nonces } from './digest/nonce.ts'
+export {
+  createNonces,
+  type NonceBinding,
+  type NonceOptions,
+  type Nonces,
+  type NonceScope,
+} from './digest/nonce.ts'
 export { lintOffers, type DeviceQuirk, type Offer, type OfferOptions } from './digest/offer.ts'
 export { ownCredentials, type OwnLine } from './digest/own-credentials.ts'
 export type { RealmRule } from './digest/realm.ts'
 export { computeHa1 } from './digest/response.ts'
+export { SCANNERS } from './digest/scanners.ts'
 export { createSteadyClock } from './digest/steady-clock.ts'
+export { parseFlexisipCredentials, type FlexisipOptions } from './digest/flexisip-credentials.ts'
 export { parseCredentials } from './digest/toml-credentials.ts'
 export type { UserEvent, UserReason } from './digest/user-event.ts'
 export type { ClaimResult, Claims } from './pipeline/claim.ts'

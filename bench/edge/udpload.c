@@ -167,7 +167,8 @@ static void md5hex(const char *in, int l, char *out)
 	for(int i = 0; i < 16; i++) sprintf(out + 2 * i, "%02x", d[i]);
 }
 
-typedef struct { long idx; int state; double sent; char *buf; int len; } slot_t;
+/* dup: challenges that are still to come, because the first request was sent again */
+typedef struct { long idx; int state, dup; double sent; char *buf; int len; } slot_t;
 
 static void loop(int digest)
 {
@@ -188,7 +189,7 @@ static void loop(int digest)
 		int r = recv(s, b, sizeof b - 1, 0);
 		if(r <= 0) {
 			double t = now();
-			for(int i = 0; i < window; i++) if(sl[i].state && t - sl[i].sent > 0.2) { send(s, sl[i].buf, sl[i].len, 0); sl[i].sent = t; retr++; }
+			for(int i = 0; i < window; i++) if(sl[i].state && t - sl[i].sent > 0.2) { send(s, sl[i].buf, sl[i].len, 0); sl[i].sent = t; sl[i].dup += sl[i].state == 1; retr++; }
 			if(t - last > 5) { fprintf(stderr, "no progress for 5 s, giving up\n"); break; }
 			continue;
 		}
@@ -215,20 +216,22 @@ static void loop(int digest)
 			msg_t *m = &pool[ix]; char *u0 = strchr(m->p, ' ') + 1, *u1 = strchr(u0, ' ');
 			snprintf(meth, sizeof meth, "%.*s", (int)(u0 - 1 - m->p), m->p); snprintf(uri, sizeof uri, "%.*s", (int)(u1 - u0), u0);
 			l = snprintf(t, sizeof t, "%s:%s", meth, uri); md5hex(t, l, ha2);
-			l = snprintf(t, sizeof t, "%s:%s:%s", ha1, nonce, ha2); md5hex(t, l, resp);
+			/* qop is answered where it is offered; every nonce is used once */
+			int qop = strstr(b, "qop=\"") != NULL;
+			l = snprintf(t, sizeof t, qop ? "%s:%s:00000001:0a4f113b:auth:%s" : "%s:%s:%s", ha1, nonce, ha2); md5hex(t, l, resp);
 			char *cl = strstr(m->p, "\r\nContent-Length:"); int hl = cl - m->p;
 			memcpy(x->buf, m->p, hl);
-			l = sprintf(x->buf + hl, "\r\n%s: Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"%s\", response=\"%s\", algorithm=MD5", code == 401 ? "Authorization" : "Proxy-Authorization", user, realm, nonce, uri, resp);
+			l = sprintf(x->buf + hl, "\r\n%s: Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"%s\", response=\"%s\", algorithm=MD5%s", code == 401 ? "Authorization" : "Proxy-Authorization", user, realm, nonce, uri, resp, qop ? ", qop=auth, nc=00000001, cnonce=\"0a4f113b\"" : "");
 			memcpy(x->buf + hl + l, cl, m->len - hl); x->len = m->len + l;
 			x->state = 2; x->sent = now();
 			send(s, x->buf, x->len, 0);
 			continue;
 		}
-		if(digest && x->state == 2 && code == 407) continue; /* late duplicate */
+		if(digest && x->state == 2 && (code == 401 || code == 407) && x->dup > 0) { x->dup--; continue; }
 		if(code >= 200 && code < 300) c2++; else other++;
 		done++; owner[ix] = -1; x->state = 0;
 		if(started < N) {
-			x->idx = started % npool; owner[x->idx] = x - sl; x->state = 1; x->sent = now();
+			x->idx = started % npool; owner[x->idx] = x - sl; x->state = 1; x->dup = 0; x->sent = now();
 			memcpy(x->buf, pool[x->idx].p, x->len = pool[x->idx].len);
 			send(s, x->buf, x->len, 0); started++;
 		}

@@ -2,7 +2,9 @@
  * The middleware that lets only accepted requests pass.
  * @module
  */
-import type { MessageContext } from '../message/types.ts'
+import { headerSelector } from '../message/header-names.ts'
+import { leftOf, type LineEdit } from '../message/line-edit.ts'
+import type { MessageContext, SipMessage } from '../message/types.ts'
 import { viewOf } from '../message/view.ts'
 import type { Decision, Pipeline } from '../pipeline/stage.ts'
 import { readRequest } from './drachtio-context.ts'
@@ -51,8 +53,10 @@ export function guardDrachtio(pipeline: Pipeline, options: GuardOptions = {}): D
       const settled = read.ok && given.verdict === 'accept' ? afterReading(given, req, read.context) : given
       tell(settled, req)
       if (settled.verdict !== 'accept') return refuse(settled, req, res)
-      Object.assign(req, { identity: settled.identity } satisfies Authenticated)
-      removeHeaders(req, settled.remove)
+      const { identity, answer, remove, edit = [] } = settled
+      Object.assign(req, { identity, ...(answer !== undefined && { answer }) } satisfies Authenticated)
+      removeHeaders(req, remove)
+      if (read.ok && edit.length > 0) editLines(req, read.context.message, edit)
       next()
     }
     if (!(decision instanceof Promise)) return act(decision)
@@ -100,6 +104,19 @@ function removeHeaders(req: DrachtioRequest, names: readonly string[]): void {
   for (const name of Object.keys(headers)) if (unwanted.has(name.toLowerCase())) delete headers[name]
 }
 
+/** drachtio-srf keeps the lines of a name as one text, joined by commas. */
+function editLines(req: DrachtioRequest, message: SipMessage, edits: readonly LineEdit[]): void {
+  const { headers = {} } = req
+  for (const edited of new Set(edits.map(({ name }) => headerSelector(name).name))) {
+    const key = Object.keys(headers).find((name) => name.toLowerCase() === edited)
+    const values = message.headers(edited).map((value) => leftOf(edits, edited, value) ?? value)
+    const left = values.filter((value) => value !== '').join(',')
+    if (key === undefined) continue
+    removeHeaders(req, [edited])
+    if (left !== '') headers[key] = Buffer.from(left, 'latin1').toString('utf8')
+  }
+}
+
 function refuse(
   decision: Exclude<Decision, { verdict: 'accept' }>,
   req: DrachtioRequest,
@@ -109,8 +126,11 @@ function refuse(
   if (req.method === 'ACK') return
   if (decision.verdict === 'drop') return forget(req)
   try {
-    if (decision.verdict === 'reject') res.send(decision.status)
-    else res.send(decision.status, { headers: rowsOf(decision.headers) })
+    const { status, headers = [] } = decision
+    const phrase = decision.verdict === 'reject' ? decision.phrase : undefined
+    if (phrase !== undefined) res.send(status, phrase, { headers: rowsOf(headers) })
+    else if (headers.length > 0) res.send(status, { headers: rowsOf(headers) })
+    else res.send(status)
   } catch {
     answerFailure(res)
   }

@@ -2,7 +2,7 @@
  * What the adapter needs of drachtio-srf, by structure: the package is no dependency of ours, and its own types fit.
  * @module
  */
-import type { Identity } from '../pipeline/stage.ts'
+import type { HeaderLines, Identity } from '../pipeline/stage.ts'
 
 /** A request of drachtio-srf. Its types leave out `receivedOn`, and call the port a string where it is a number. */
 export interface DrachtioRequest {
@@ -26,11 +26,14 @@ export interface DrachtioRequest {
 /** What the guard adds to an accepted request: `srf.invite((req: Srf.SrfRequest & Authenticated, res) => …)`. */
 export interface Authenticated {
   identity?: Identity
+  /** Headers for the 2xx to it, where a digest stage accepted: Authentication-Info. @param body the response's */
+  answer?: (body?: Uint8Array) => HeaderLines
 }
 
 /** A response of drachtio-srf, yet to be sent. */
 export interface DrachtioResponse {
   send(status: number, options?: object): void
+  send(status: number, phrase: string, options: object): void
 }
 
 /** What passes a request on. drachtio-srf declares it as any function, which fits no narrower type. */

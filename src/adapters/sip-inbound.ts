@@ -7,7 +7,7 @@ import { parseMessage } from '../message/parse.ts'
 import { buildResponse, isAckOf } from '../message/respond.ts'
 import type { Endpoint, MessageContext, ParseFailure } from '../message/types.ts'
 import { viewOf, type MessageView } from '../message/view.ts'
-import { refuseUnparsed } from '../pipeline/authenticate.ts'
+import { refuseUnparsed, responseOf } from '../pipeline/authenticate.ts'
 import type { Decision, Identity, Pipeline } from '../pipeline/stage.ts'
 import type { Limiter } from '../transport/limiter.ts'
 import { belongs, mayBelong, strip, type Arrived, type Invites } from './sip-invites.ts'
@@ -169,8 +169,7 @@ export function createInbound(options: InboundOptions): Inbound {
     const { refused } = act
     onDecision({ decision: refused, ...context })
     if (refused.verdict !== 'challenge' && refused.verdict !== 'reject') return
-    const headers = refused.verdict === 'challenge' ? refused.headers : []
-    refuse(arrival, buildResponse(view, source, { status: refused.status, headers, tagSecret: secret }))
+    refuse(arrival, buildResponse(view, source, { ...responseOf(refused), tagSecret: secret }))
   }
 
   function actOn(decision: Decision, context: Arrived, remote: SipRemote, arrival: Arrival): Act {
@@ -183,7 +182,7 @@ export function createInbound(options: InboundOptions): Inbound {
         : { verdict: 'accept', identity: invite.identity, remove: [], stage: ADAPTER }
     if (accepted.verdict !== 'accept') return { refused: decision }
     const remove = new Set(accepted.remove.map((name) => name.toLowerCase()))
-    const made = toSipMessage(view, remote, remove)
+    const made = toSipMessage(view, remote, remove, accepted.edit)
     if (!made.ok) return { refused: rejected(view, 400, made.reason) }
     const { message } = made
     if (message.method === undefined) return respond(message, accepted, context, remote)

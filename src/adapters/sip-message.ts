@@ -4,6 +4,7 @@
  * @module
  */
 import { headerSelector } from '../message/header-names.ts'
+import { leftOf, type LineEdit } from '../message/line-edit.ts'
 import type { MessageView } from '../message/view.ts'
 import {
   MAX_ENTRIES,
@@ -92,8 +93,14 @@ const MAX_CSEQ = 2 ** 32 - 1
  * The object of a message.
  * @param remote goes into `received` and `rport` of a request's top Via, as the package does
  * @param remove names of headers that the app does not see, lower case
+ * @param edit lines of which it sees a part
  */
-export function toSipMessage(view: MessageView, remote: SipRemote, remove: ReadonlySet<string>): SipObject {
+export function toSipMessage(
+  view: MessageView,
+  remote: SipRemote,
+  remove: ReadonlySet<string>,
+  edit: readonly LineEdit[] = [],
+): SipObject {
   const { layout, bytes } = view
   const seq = Number(view.text(view.valueStart(layout.cseq), layout.cseqNumberEnd))
   if (seq > MAX_CSEQ) return { ok: false, reason: 'cseq-too-large' }
@@ -101,7 +108,8 @@ export function toSipMessage(view: MessageView, remote: SipRemote, remove: Reado
   for (let row = 0; row < layout.rows; row++) {
     const name = longName(view.text(view.nameStart(row), view.nameEnd(row)))
     if (INHERITED.has(name) || remove.has(name)) continue
-    const field = { bytes, start: view.valueStart(row), end: view.valueEnd(row) }
+    const field = fieldOf(view, row, name, edit)
+    if (field === undefined) continue
     const before = headers[name]
     if (name === 'cseq') {
       headers[name] = { seq, method: view.method }
@@ -109,7 +117,7 @@ export function toSipMessage(view: MessageView, remote: SipRemote, remove: Reado
     }
     const read = READERS.get(name)
     if (read === undefined) {
-      const text = view.text(field.start, field.end)
+      const text = field.bytes.toString('latin1', field.start, field.end)
       headers[name] = typeof before === 'string' ? `${before},${text}` : text
       continue
     }
@@ -134,6 +142,19 @@ export function toSipMessage(view: MessageView, remote: SipRemote, remove: Reado
   if ('rport' in params && remote.protocol === 'UDP') params['rport'] = remote.port
   const uri = view.text(layout.secondStart, layout.secondEnd)
   return { ok: true, message: { method: view.method, uri, ...common } }
+}
+
+/** The value of a header as the app sees it; undefined where nothing of it is left. */
+function fieldOf(
+  view: MessageView,
+  row: number,
+  name: string,
+  edit: readonly LineEdit[],
+): FieldBytes | undefined {
+  const [start, end] = [view.valueStart(row), view.valueEnd(row)]
+  const left = edit.length === 0 ? undefined : leftOf(edit, name, view.text(start, end))
+  if (left === undefined) return { bytes: view.bytes, start, end }
+  return left === '' ? undefined : { bytes: Buffer.from(left, 'latin1'), start: 0, end: left.length }
 }
 
 function faultOf(name: string, before: SipHeaderValue | undefined): SipObjectFault {

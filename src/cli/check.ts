@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander'
 import { keyWarnings } from '../edge/config-keys.ts'
+import { userWarnings } from '../edge/config-users-words.ts'
 import { explainConfig } from '../edge/config-words.ts'
 import { explainShared } from '../edge/keyring-words.ts'
 import { readSharedKeyring } from '../edge/read-keyring.ts'
@@ -33,6 +34,7 @@ export function addCheckCommand(program: Command): void {
         ...config.warnings,
         ...(shared?.why === undefined ? [] : [{ path: shared.place, message: shared.why }]),
         ...(keyring === undefined ? [] : keyWarnings(config.trunks, keyring, now)),
+        ...(keyring === undefined ? [] : userWarnings(config.users, keyring, now)),
         ...(keyring === undefined ? [] : lintKeyring(keyring)),
       ]
       for (const issue of warnings) process.stderr.write(`xkeys: warning: ${formatIssue(issue)}\n`)

@@ -8,7 +8,7 @@ import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { parseEdgeConfig } from '../edge/config.ts'
 import { openConfigKek } from '../edge/config-kek.ts'
-import type { SharedKeyringConfig } from '../edge/config-keyring.ts'
+import type { RedisConfig } from '../edge/config-redis.ts'
 import { codeOf, ConfigError } from '../errors.ts'
 import type { Key } from '../keyring/key.ts'
 import type { KeyringStore } from '../keyring/keyring-store.ts'
@@ -134,7 +134,7 @@ function fetchLeniently(target: KeyringTarget): {
 /** A keyring as the options name it. */
 interface NamedKeyring {
   /** The path of a file, or a store. */
-  readonly place: string | SharedKeyringConfig
+  readonly place: string | RedisConfig
   /** What paths around it are relative to. */
   readonly directory: string
   readonly kek: KekSource | undefined
@@ -158,14 +158,14 @@ function placeOf(options: TargetOptions): NamedKeyring {
  * The KEK of `--kek`, or of the environment; fetched when a sealed keyring asks for it.
  * @param shared the shared keyring that it is for: no other, and none in plaintext, is opened
  */
-export function commandKek(kek: string | undefined, shared?: SharedKeyringConfig): KekSource | undefined {
+export function commandKek(kek: string | undefined, shared?: RedisConfig): KekSource | undefined {
   return kekOf('--kek', kek, shared) ?? kekOf('XKEYS_KEK', process.env['XKEYS_KEK'], shared)
 }
 
 function kekOf(
   name: string,
   text: string | undefined,
-  shared: SharedKeyringConfig | undefined,
+  shared: RedisConfig | undefined,
 ): KekSource | undefined {
   if (text === undefined) return undefined
   const reference = parseKekReference(text)

@@ -17,6 +17,7 @@ import { addSealCommand } from './seal.ts'
 import { addSignCommand } from './sign.ts'
 import { addTemplateCommand } from './template.ts'
 import { addUnsealCommand } from './unseal.ts'
+import { addUserCommand } from './user.ts'
 import { addVerifyCommand } from './verify.ts'
 
 const program = new Command('xkeys')
@@ -37,6 +38,7 @@ addRotateCommand(program)
 addFleetCommand(program)
 addSealCommand(program)
 addUnsealCommand(program)
+addUserCommand(program)
 addCheckCommand(program)
 addRunCommand(program)
 inherit(program)

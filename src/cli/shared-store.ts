@@ -3,7 +3,8 @@
  * @module
  */
 import { Option, type Command } from 'commander'
-import { DEFAULT_KEYRING_NAME, isStoreUrl, type SharedKeyringConfig } from '../edge/config-keyring.ts'
+import { DEFAULT_KEYRING_NAME } from '../edge/config-keyring.ts'
+import { isRedisUrl, type RedisConfig } from '../edge/config-redis.ts'
 import { openKeyringStore } from '../edge/open-keyring.ts'
 import { ConfigError } from '../errors.ts'
 import type { KeyringStore, StoredKeyring } from '../keyring/keyring-store.ts'
@@ -27,8 +28,8 @@ export function addNameOption(command: Command): Command {
 }
 
 /** The place that `--keyring` names, where that is a store. @throws UsageError where its URL cannot be one */
-export function placeOfOptions({ keyring, keyringName }: StoreOptions): SharedKeyringConfig | undefined {
-  if (keyring !== undefined && isStoreUrl(keyring)) {
+export function placeOfOptions({ keyring, keyringName }: StoreOptions): RedisConfig | undefined {
+  if (keyring !== undefined && isRedisUrl(keyring)) {
     const read = readRedisSettings({ url: keyring })
     if (!('place' in read)) throw new UsageError(`--keyring ${read[0]?.message}`)
     return { source: keyring, name: keyringName ?? DEFAULT_KEYRING_NAME, redis: {} }
@@ -42,7 +43,7 @@ export function placeOfOptions({ keyring, keyringName }: StoreOptions): SharedKe
  * @throws ConfigError where it cannot be reached; and what `work` throws
  */
 export async function withStore<T>(
-  place: SharedKeyringConfig,
+  place: RedisConfig,
   directory: string,
   work: (store: KeyringStore) => Promise<T>,
 ): Promise<T> {

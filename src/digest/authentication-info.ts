@@ -50,3 +50,10 @@ export function authenticationInfoFor(
   ha1.fill(0)
   return formatAuthenticationInfo({ rspauth, ...counted, nextnonce })
 }
+
+/** The value of Authentication-Info where nobody here has the password: the next nonce, if there is one. */
+export function nextNonceInfo(nextnonce: string | undefined): string | undefined {
+  return nextnonce === undefined
+    ? undefined
+    : formatAuth('', [['nextnonce', nextnonce, 'quoted']]).trimStart()
+}

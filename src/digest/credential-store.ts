@@ -36,6 +36,9 @@ export interface Account {
   readonly attributes?: Readonly<Record<string, string>> | undefined
 }
 
+/** An account without its secret. */
+export type AccountFacts = Omit<Account, 'ha1'>
+
 /**
  * A store of accounts. `find` answers undefined for an account that is not there, in about the time that one takes that
  * is; it throws or rejects where it cannot tell, which is answered with 503 and never with an accept or a 403. What it

@@ -33,6 +33,8 @@ export interface Failures {
   isUserBanned(address: string, user: string): boolean
   /** Counts a wrong answer. @returns what is banned by it */
   fail(address: string, user: string): 'source' | 'user' | undefined
+  /** Bans a source at once, as a hook asks for. @returns what is banned by it: nothing where it is allowed, or for want of room */
+  ban(address: string): 'source' | undefined
   /** Notes a right answer: whoever has the password is no stranger to the user. */
   succeed(address: string, user: string): void
   /** Ends a ban by hand. @returns whether there was one */
@@ -90,7 +92,11 @@ export function createFailures(options: FailureOptions): Failures {
     const { score, at } = counts.get(key) ?? { score: 0, at: time }
     const next = score * 2 ** (-Math.max(0, time - at) / halfLife) + 1
     counts.set(key, { score: next, at: time })
-    if (next < limit || isHeld(key)) return false
+    return next >= limit && !isHeld(key) && hold(key, time)
+  }
+
+  /** Bans. False where there is no room. */
+  function hold(key: string, time: number): boolean {
     sweep(time)
     counts.delete(key)
     if (bans.size >= capacity) {
@@ -111,6 +117,7 @@ export function createFailures(options: FailureOptions): Failures {
       if (count(userKey(user), perUser)) return source ? 'source' : 'user'
       return source ? 'source' : undefined
     },
+    ban: (address) => (!isAllowed(address) && hold(sourceKey(address), now()) ? 'source' : undefined),
     succeed: (address, user) => void known.set(pairKey(address, user), true),
     forgive(address) {
       counts.delete(sourceKey(address))

@@ -6,7 +6,7 @@ import { headerSelector } from '../message/header-names.ts'
 import { parseNameAddr } from '../message/name-addr.ts'
 import { parseUri, type Uri } from '../message/uri.ts'
 import type { MessageView } from '../message/view.ts'
-import type { Account } from './credential-store.ts'
+import type { AccountFacts } from './credential-store.ts'
 import { decodeUtf8, unescapePercent } from './text.ts'
 
 /** A field that names a user. `preferred`: P-Preferred-Identity, and From where there is none (RFC 3325). */
@@ -67,7 +67,7 @@ function toUser(bytes: Buffer, uri: Uri): NamedUser {
  */
 export function fitsAccount(
   view: MessageView,
-  account: Account,
+  account: AccountFacts,
   fields: readonly IdentityField[],
   isOurs: (host: string) => boolean,
 ): boolean {
@@ -85,6 +85,6 @@ export function fitsAccount(
   })
 }
 
-function isDomainOf({ domain }: Account, host: string): boolean {
+function isDomainOf({ domain }: AccountFacts, host: string): boolean {
   return domain === undefined || domain.toLowerCase() === host.toLowerCase()
 }

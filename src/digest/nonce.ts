@@ -12,8 +12,14 @@ import type { Key } from '../keyring/key.ts'
 import type { Keyring, KeyringSource } from '../keyring/keyring.ts'
 import { DIGEST_SPECS, type DigestAlgorithm, type Qop } from './algorithm.ts'
 
-/** What a nonce may be bound to besides its realm. Some phones change their Call-ID when they are challenged. */
-export type NonceBinding = 'source' | 'call-id'
+/**
+ * What a nonce may be bound to besides its realm. Some phones change Call-ID or From tag when they are challenged. (To the
+ * Request-URI every answer is bound that a nonce can have: its digest-uri is compared.)
+ */
+export type NonceBinding = 'source' | 'call-id' | 'from-tag'
+
+/** Requests whose nonces may be bound differently: registrations, others, those with a To tag. */
+export type NonceScope = 'register' | 'initial' | 'dialog'
 
 /** Where a request came from, as far as a nonce can be bound to it. */
 export interface NonceOrigin {
@@ -21,6 +27,9 @@ export interface NonceOrigin {
   /** The packet's source address. */
   readonly source: string
   readonly callId: string
+  /** Empty where there is none. */
+  readonly fromTag: string
+  readonly scope: NonceScope
 }
 
 /** What a nonce was given out for. */
@@ -60,7 +69,11 @@ export interface NonceOptions {
   readonly lifetime?: number | undefined
   /** How far another node's clock may be ahead, milliseconds, default 3000. */
   readonly maxDrift?: number | undefined
-  readonly bind?: readonly NonceBinding[] | undefined
+  /** One list for all, or one a scope; what is not named is bound to nothing. */
+  readonly bind?:
+    | readonly NonceBinding[]
+    | Readonly<Partial<Record<NonceScope, readonly NonceBinding[]>>>
+    | undefined
   /** Epoch milliseconds that never go back: see `createSteadyClock`. */
   readonly time: () => number
   /** Default: the system's source. */
@@ -78,6 +91,7 @@ const OFFERS_AUTH = 8
 const OFFERS_AUTH_INT = 16
 const BOUND_TO_SOURCE = 32
 const BOUND_TO_CALL = 64
+const BOUND_TO_TAG = 128
 
 /**
  * Creates the maker and judge of nonces.
@@ -86,7 +100,7 @@ const BOUND_TO_CALL = 64
 export function createNonces(options: NonceOptions): Nonces {
   const { group, time } = options
   const { lifetime = 300_000, maxDrift = 3000, random = createRandomPool() } = options
-  const bind = [...(options.bind ?? [])]
+  const bindings = bindingsOf(options.bind ?? [])
   const source = typeof options.keyring === 'function' ? options.keyring : constant(options.keyring)
   refuseBadOptions(source(), group, { lifetime, maxDrift })
   const keysNow = createKeyCache(source, group)
@@ -96,7 +110,7 @@ export function createNonces(options: NonceOptions): Nonces {
     const { active } = keysNow(now)
     if (active === undefined) return undefined
     const bytes = Buffer.alloc(HEAD + MAC)
-    bytes[0] = kindOf(algorithm, qop, bind)
+    bytes[0] = kindOf(algorithm, qop, bindings[origin.scope])
     bytes.writeUIntBE(Math.trunc(now), 1, 6)
     bytes.set(random(RANDOM), 7)
     bytes.set(macOf(active, bytes, origin), HEAD)
@@ -155,12 +169,22 @@ function createKeyCache(source: KeyringSource, group: string): (now: number) => 
   }
 }
 
+function bindingsOf(
+  bind: NonNullable<NonceOptions['bind']>,
+): Readonly<Record<NonceScope, readonly NonceBinding[]>> {
+  const of = (scope: NonceScope): readonly NonceBinding[] => [
+    ...('length' in bind ? bind : (bind[scope] ?? [])),
+  ]
+  return { register: of('register'), initial: of('initial'), dialog: of('dialog') }
+}
+
 function kindOf(algorithm: DigestAlgorithm, qop: readonly Qop[], bind: readonly NonceBinding[]): number {
   let kind = DIGEST_SPECS.findIndex(({ name }) => name === algorithm)
   if (qop.includes('auth')) kind |= OFFERS_AUTH
   if (qop.includes('auth-int')) kind |= OFFERS_AUTH_INT
   if (bind.includes('source')) kind |= BOUND_TO_SOURCE
   if (bind.includes('call-id')) kind |= BOUND_TO_CALL
+  if (bind.includes('from-tag')) kind |= BOUND_TO_TAG
   return kind
 }
 
@@ -172,12 +196,13 @@ function qopOf(kind: number): readonly Qop[] {
 }
 
 /** What the nonce is bound to says its own kind, so that a change of the configuration spoils none that are out. */
-function macOf(key: Key, nonce: Buffer, { realm, source, callId }: NonceOrigin): Buffer {
+function macOf(key: Key, nonce: Buffer, { realm, source, callId, fromTag }: NonceOrigin): Buffer {
   const kind = nonce[0]!
   const parts = [
     realm,
     (kind & BOUND_TO_SOURCE) === 0 ? '' : source,
     (kind & BOUND_TO_CALL) === 0 ? '' : callId,
+    (kind & BOUND_TO_TAG) === 0 ? '' : fromTag,
   ]
   // Each with its length, or the end of one part could be taken for the start of the next.
   const text = parts.map((part) => `${part.length}:${part}`).join('')

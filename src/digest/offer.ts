@@ -127,6 +127,22 @@ function sessionIssues({ algorithms, qop }: Offer, path: string): Issue[] {
 }
 
 /**
+ * Refuses offers of `auth-int`, where whoever judges the answers is told no body.
+ * @throws ConfigError `ERR_PIPELINE_INVALID` with every one
+ */
+export function refuseBodyHashes({ qop, realms = {}, quirks = [] }: OfferOptions): void {
+  const written: readonly (readonly [path: string, qop: readonly Qop[] | undefined])[] = [
+    ['qop', qop],
+    ...Object.entries(realms).map(([realm, offer]) => [`realms.${realm}.qop`, offer.qop] as const),
+    ...quirks.map((quirk, i) => [`quirks[${i}].qop`, quirk.qop] as const),
+  ]
+  const issues = written
+    .filter(([, offered]) => offered?.includes('auth-int'))
+    .map(([path]) => ({ path, message: 'must not hold auth-int: a hook is told no body to judge it by' }))
+  if (issues.length > 0) throw new ConfigError('ERR_PIPELINE_INVALID', issues)
+}
+
+/**
  * What an operator should know of an offer that is legal: MD5 beside a stronger algorithm, and a weaker algorithm before a
  * stronger one, which most clients then use (RFC 8760 §2.4, §3).
  */

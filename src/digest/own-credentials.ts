@@ -3,6 +3,7 @@
  * realms belong to servers behind us (RFC 3261 §22.3).
  * @module
  */
+import type { LineEdit } from '../message/line-edit.ts'
 import type { SipMessage } from '../message/types.ts'
 import { parseAuth, type AuthFault, type AuthItem } from './header.ts'
 import { realmOf } from './credentials.ts'
@@ -13,24 +14,20 @@ export const CREDENTIAL_HEADERS = ['Authorization', 'Proxy-Authorization'] as co
 /** One of them. */
 export type CredentialHeader = (typeof CREDENTIAL_HEADERS)[number]
 
-/** A line that holds credentials of ours. */
-export interface OwnLine {
-  readonly header: CredentialHeader
-  /** Its value, byte for byte as `headers()` gives it: tells the line from others of that name. */
-  readonly value: string
-  /** What is left of the value when ours are out; empty: the line goes. */
-  readonly left: string
+/** A line that holds credentials of ours; `left` is what stays of its value when they are out. */
+export interface OwnLine extends LineEdit {
+  readonly name: CredentialHeader
 }
 
 /** Lines with credentials of ours, of both headers. @param isOurs whether a realm is one of ours */
 export function ownCredentials(message: SipMessage, isOurs: (realm: string) => boolean): readonly OwnLine[] {
-  return CREDENTIAL_HEADERS.flatMap((header) =>
-    message.headers(header).flatMap((value): readonly OwnLine[] => {
+  return CREDENTIAL_HEADERS.flatMap((name) =>
+    message.headers(name).flatMap((value): readonly OwnLine[] => {
       const parsed = parseAuth(value)
       if (!parsed.ok) return []
       const others = parsed.items.filter((item) => !isOwn(item, isOurs))
       if (others.length === parsed.items.length) return []
-      return [{ header, value, left: others.map(({ start, end }) => value.slice(start, end)).join(', ') }]
+      return [{ name, value, left: others.map(({ start, end }) => value.slice(start, end)).join(', ') }]
     }),
   )
 }
@@ -38,7 +35,7 @@ export function ownCredentials(message: SipMessage, isOurs: (realm: string) => b
 /** Of the headers that hold credentials of ours, those that hold no others: they can be removed by name. */
 export function headersOfOurs(message: SipMessage, lines: readonly OwnLine[]): readonly CredentialHeader[] {
   return CREDENTIAL_HEADERS.filter((header) => {
-    const own = lines.filter((line) => line.header === header)
+    const own = lines.filter((line) => line.name === header)
     return own.length > 0 && own.length === message.headers(header).length && own.every(isWhole)
   })
 }

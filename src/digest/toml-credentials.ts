@@ -20,12 +20,12 @@ import {
   type TomlValue,
 } from '../toml.ts'
 import { HASH_ALGORITHMS, specOf, type HashAlgorithm } from './algorithm.ts'
-import type { Account, CredentialStore } from './credential-store.ts'
+import type { AccountFacts, CredentialStore } from './credential-store.ts'
 import { computeHa1 } from './response.ts'
 
 /** An account, and its HA1 of each algorithm, for one way to write its name. */
 interface Entry {
-  readonly account: Omit<Account, 'ha1'>
+  readonly account: AccountFacts
   readonly ha1: ReadonlyMap<HashAlgorithm, KeyObject>
 }
 
@@ -116,7 +116,7 @@ function readUser(table: TomlTable, path: TomlPath, report: Report, entries: Map
     identities: lists[0]!,
     registersFor: lists[1]!,
     attributes,
-  } satisfies Omit<Account, 'ha1'>)
+  } satisfies AccountFacts)
   const full = `${username}@${domain ?? realm}`
   for (const [form, name] of [
     ['plain', username],

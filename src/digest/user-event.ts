@@ -1,9 +1,8 @@
 /**
- * What the digest stage tells of each request: for metrics and log, and for what a verdict cannot carry yet.
+ * What the digest stage tells of each request, for metrics and log.
  * @module
  */
 import type { AnswerFault, ProofFault } from './answer.ts'
-import type { OwnLine } from './own-credentials.ts'
 import type { AuthFault } from './header.ts'
 import type { DomainFault } from './user-domain.ts'
 
@@ -14,6 +13,7 @@ export type UserReason =
   | ProofFault
   | DomainFault
   | 'credentials-missing'
+  | 'scanner'
   | 'banned'
   | 'stranger'
   | 'invite-unknown'
@@ -22,6 +22,8 @@ export type UserReason =
   | 'nonce-key-missing'
   | 'account-inactive'
   | 'identity-mismatch'
+  | 'hook-refused'
+  | 'hook-forbidden'
   | 'claims-full'
   | 'claims-unavailable'
   | 'store-unavailable'
@@ -30,15 +32,9 @@ export type UserReason =
 export type UserEvent =
   | {
       readonly event: 'accepted'
-      readonly username: string
-      readonly realm: string
-      /** Lines of credentials of ours: to be taken out before the request goes on. */
-      readonly credentials: readonly OwnLine[]
-      /**
-       * Value of Authentication-Info (Proxy-Authentication-Info where we relay) for a 2xx with this body; undefined for an
-       * answer without qop, and for an ACK or CANCEL.
-       */
-      readonly authenticationInfo: (body?: Uint8Array) => string | undefined
+      /** Absent: it came from a trusted source, and nobody was asked who it is. */
+      readonly username?: string | undefined
+      readonly realm?: string | undefined
     }
   | {
       readonly event: 'challenged' | 'refused' | 'dropped'
@@ -48,4 +44,6 @@ export type UserEvent =
       readonly realm?: string | undefined
       /** A ban that this failure brought. */
       readonly ban?: 'source' | 'user' | undefined
+      /** What a hook gave as its reason: up to 200 printable characters, never for the wire. */
+      readonly message?: string | undefined
     }

@@ -3,9 +3,11 @@
  * @module
  */
 import { z } from 'zod'
+import type { RealmRule } from '../digest/realm.ts'
 import type { Endpoint } from '../message/types.ts'
 import { parseKekReference } from '../stores/kek.ts'
 import { parseConfigSource, parseEndpoint } from './config-address.ts'
+import { parseSecretReference } from './secret-reference.ts'
 
 /** What an operator is told of one setting; kind, range, choices and default come from its schema. */
 export interface SettingFacts {
@@ -55,6 +57,19 @@ export const source = () => parsed(parseConfigSource)
 
 /** Where a key-encryption key is kept. */
 export const kekReference = () => parsed(parseKekReference)
+
+/** `fixed:REALM`, `strip:PREFIX`, `pattern:REGEX`. */
+export const realmRule = () =>
+  parsed((text): RealmRule | string => {
+    const [, kind, rest = ''] = /^(fixed|strip|pattern):(.+)$/s.exec(text) ?? []
+    if (kind === 'fixed') return { kind, realm: rest }
+    if (kind === 'strip') return { kind: 'domain', strip: rest }
+    if (kind === 'pattern') return { kind, pattern: rest }
+    return 'it must be fixed:REALM, strip:PREFIX or pattern:REGEX'
+  })
+
+/** Where a secret is kept. */
+export const secret = () => parsed(parseSecretReference)
 
 /** A template for both sides of an agreement, or one for each. */
 export const sides = () => z.union([z.string(), z.strictObject({ sender: z.string(), receiver: z.string() })])

@@ -3,23 +3,12 @@
  * @module
  */
 import { z } from 'zod'
-import { readRedisSettings } from '../stores/redis-settings.ts'
-import type { TomlPath, TomlTable, TomlValue } from '../toml.ts'
 import type { Findings } from './config-checks.ts'
 import { setting } from './config-facts.ts'
-
-/** A keyring that is shared through Redis. */
-export interface SharedKeyringConfig {
-  /** `redis://`, `rediss://` or `unix:/`, as written: a password may stand in it. */
-  readonly source: string
-  /** The name it is stored and sealed under. */
-  readonly name: string
-  /** Settings of the client, as written; texts such as `env:NAME` stand for what is there. */
-  readonly redis: TomlTable
-}
+import { checkRedis, isRedisUrl, redisTable, type RedisConfig } from './config-redis.ts'
 
 /** Where the keyring is: the path of a file, as written, or a shared one. */
-export type KeyringPlace = string | SharedKeyringConfig
+export type KeyringPlace = string | RedisConfig
 
 /** The name of a shared keyring where nothing gives another. */
 export const DEFAULT_KEYRING_NAME = 'xkeys'
@@ -37,27 +26,8 @@ export const keyringTable = z.strictObject({
     example: '"trunks"',
     otherwise: '`kek.sealed_as`, or `xkeys`',
   }),
-  redis: z
-    .record(
-      z.string(),
-      setting(
-        z.custom<TomlValue>(() => true),
-        {
-          meaning:
-            'Any setting of the Redis client (`ioredis`), as it is: `username`, `password`, `tls`, `sentinels` and their `name`; and `nodes`, a list of `host:port`, for a Redis Cluster. A text `env:NAME` or `file:PATH`, at any depth, stands for what is there: so no password is in this file.',
-          example: '"env:XKEYS_REDIS_PASSWORD"',
-          form: 'as `ioredis` takes it',
-          otherwise: 'none',
-        },
-      ),
-    )
-    .optional(),
+  redis: redisTable,
 })
-
-/** Whether a source names a store, and no file. */
-export function isStoreUrl(source: string): boolean {
-  return /^(?:rediss?:\/\/|unix:\/)/i.test(source)
-}
 
 /** Where a setting of the client stands in `edge.toml`: `url` is the source. */
 export function keyringPathOf(path: string): string {
@@ -77,7 +47,7 @@ export function keyringPlaceOf({
   kek,
 }: KeyringDraft & { keyring: NonNullable<KeyringDraft['keyring']> }): KeyringPlace {
   const { source, name, redis = {} } = typeof keyring === 'string' ? { source: keyring } : keyring
-  if (!isStoreUrl(source)) return source
+  if (!isRedisUrl(source)) return source
   return { source, name: name ?? kek?.sealed_as ?? DEFAULT_KEYRING_NAME, redis }
 }
 
@@ -89,14 +59,14 @@ export function checkKeyringPlace(draft: KeyringDraft, findings: Findings): void
   const table = typeof keyring === 'string' ? { source: keyring } : keyring
   const path = typeof keyring === 'string' ? ['keyring'] : ['keyring', 'source']
   const { source, name, redis } = table
-  if (!isStoreUrl(source)) {
+  if (!isRedisUrl(source)) {
     if (/^\w+:\/\//.test(source))
       fault(path, 'it must be a path, or begin with redis://, rediss:// or unix:/')
     if (name !== undefined) fault(['keyring', 'name'], 'a file has none: sealed_as of [kek] says its name')
     if (redis !== undefined) fault(['keyring', 'redis'], 'the keyring is a file: it needs no Redis')
     return
   }
-  checkClient(table, path, findings)
+  checkRedis(table, ['keyring'], path, findings)
   if (kek === undefined) fault(['kek'], 'it is missing: a shared keyring is sealed')
   if (draft.state === undefined) {
     fault(
@@ -107,26 +77,5 @@ export function checkKeyringPlace(draft: KeyringDraft, findings: Findings): void
   const sealedAs = kek?.sealed_as
   if (name !== undefined && sealedAs !== undefined && name !== sealedAs) {
     fault(['kek', 'sealed_as'], `it must be ${JSON.stringify(name)}, as keyring.name says, or be left out`)
-  }
-}
-
-/** What the client would refuse; what is referred to is not fetched for that. */
-function checkClient(
-  { source, redis = {} }: z.output<typeof keyringTable>,
-  path: TomlPath,
-  { fault, doubt }: Findings,
-): void {
-  const { nodes, ...options } = redis
-  if (nodes !== undefined && !(Array.isArray(nodes) && nodes.every((node) => typeof node === 'string')))
-    return fault(['keyring', 'redis', 'nodes'], 'it must be a list of "host:port"')
-  const read = readRedisSettings({ url: source, options, nodes })
-  if (!('place' in read)) {
-    for (const issue of read) {
-      const [, place = ''] = /^options\.(\w+)/.exec(issue.path) ?? []
-      const where = issue.path === 'url' ? path : ['keyring', 'redis', place === '' ? 'nodes' : place]
-      fault(where, `it ${issue.message}`)
-    }
-  } else if (URL.canParse(source) && new URL(source).password !== '') {
-    doubt(path, 'a password stands in it: [keyring.redis] takes password = "env:NAME" or "file:PATH"')
   }
 }

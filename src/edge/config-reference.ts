@@ -10,7 +10,7 @@ import { leavesOf, unwrap } from './settings.ts'
 
 /** One setting as the reference shows it; texts are Markdown. */
 export interface SettingReference {
-  /** Its table: `` for the root, `trunks.NAME`. */
+  /** Its table: `` for the root, `trunks.NAME`, `users.quirks[]` for an array of tables. */
   readonly table: string
   readonly name: string
   readonly value: string
@@ -57,7 +57,7 @@ export function settingsReference(): string {
             `| \`${name}\` | ${value} | ${preset} | ${meaning} | \`${example}\` |`,
         )
       return [
-        `### ${table === '' ? 'Top of the file' : `\`[${table}]\``}`,
+        `### ${table === '' ? 'Top of the file' : `\`${headerOf(table)}\``}`,
         '',
         '| setting | value | default | meaning | example |',
         '|---|---|---|---|---|',
@@ -65,6 +65,11 @@ export function settingsReference(): string {
       ].join('\n')
     })
     .join('\n\n')
+}
+
+/** `[trunks.NAME]`, `[[users.quirks]]`. */
+function headerOf(table: string): string {
+  return table.endsWith('[]') ? `[[${table.slice(0, -2)}]]` : `[${table}]`
 }
 
 function valueOf(schema: z.ZodType, unit: string | undefined): string {

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { ALGORITHMS } from '../xkeys/algorithm.ts'
 import { endpoint, kekReference, setting, sides, source, target } from './config-facts.ts'
 import { keyringTable } from './config-keyring.ts'
+import { usersSchema } from './config-users-schema.ts'
 
 const SIDES = 'template, or `{ sender = "…", receiver = "…" }`'
 const SOURCES = 'list of addresses, networks, `address:port`'
@@ -179,11 +180,17 @@ export const configSchema = z.strictObject({
       otherwise: "the target's address, any port",
     }),
   }),
-  agreements: z.record(z.string(), agreementSchema),
-  trunks: z.record(
-    z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'a trunk name is made of letters, digits, - and _, at most 64'),
-    trunkSchema,
-  ),
+  // Needed unless there are users: see config.ts.
+  agreements: z.record(z.string(), agreementSchema).optional(),
+  trunks: z
+    .record(
+      z
+        .string()
+        .regex(/^[A-Za-z0-9_-]{1,64}$/, 'a trunk name is made of letters, digits, - and _, at most 64'),
+      trunkSchema,
+    )
+    .optional(),
+  users: usersSchema.optional(),
   kek: z
     .strictObject({
       from: setting(kekReference(), {

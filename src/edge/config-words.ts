@@ -7,6 +7,7 @@ import type { Agreement } from '../xkeys/agreement.ts'
 import { covers, formatEndpoint, formatRange, isSameRange } from './config-address.ts'
 import type { EdgeConfig, TrunkConfig } from './config.ts'
 import { explainKeys } from './config-keys.ts'
+import { explainUsers, type Row } from './config-users-words.ts'
 
 /**
  * What the edge would do with a configuration and its keyring at `now`, as lines.
@@ -41,10 +42,9 @@ export function explainConfig(
     ...config.trunks.flatMap((trunk) =>
       section(`Trunk ${trunk.name}:`, explainTrunk(trunk, config, keyring, now)),
     ),
+    ...(config.users === undefined ? [] : section('Users:', explainUsers(config.users, keyring, now))),
   ]
 }
-
-type Row = readonly [label: string, text: string]
 
 const LABEL_WIDTH = 11
 

@@ -14,6 +14,7 @@ import { checkTogether } from './config-checks.ts'
 import type { KekConfig } from './config-kek.ts'
 import { checkKeyringPlace, keyringPlaceOf, type KeyringPlace } from './config-keyring.ts'
 import { configSchema } from './config-schema.ts'
+import { checkUsers, usersConfig, type UsersConfig } from './config-users.ts'
 import { readSettings } from './settings.ts'
 
 export { parseEndpoint } from './config-address.ts'
@@ -45,6 +46,8 @@ export interface EdgeConfig {
   readonly listen: { readonly trunk: Endpoint; readonly upstream: Endpoint }
   readonly upstream: { readonly target: Endpoint; readonly sources: readonly SourceRange[] }
   readonly trunks: readonly TrunkConfig[]
+  /** Phones; absent: sources that are no trunk's are dropped. */
+  readonly users: UsersConfig | undefined
   readonly metrics: Endpoint | undefined
   readonly log: { readonly level: string }
   readonly limits: {
@@ -73,6 +76,10 @@ export function parseEdgeConfig(text: string): EdgeConfig {
   }
   const fault = reportTo(issues)
   const draft = readSettings(configSchema, toml.value, fault)
+  for (const name of ['agreements', 'trunks']) {
+    // Phones alone are enough.
+    if (toml.value[name] === undefined && toml.value['users'] === undefined) fault([name], 'it is missing')
+  }
   const agreements = new Map<string, Agreement>()
   for (const [name, raw] of Object.entries(draft.agreements ?? {})) {
     if (raw === undefined) continue
@@ -82,6 +89,7 @@ export function parseEdgeConfig(text: string): EdgeConfig {
   const findings = { fault, doubt: reportTo(warnings) }
   checkTogether(draft, findings)
   checkKeyringPlace(draft, findings)
+  checkUsers(draft, findings)
   if (issues.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', byLine(issues))
 
   const {
@@ -92,7 +100,8 @@ export function parseEdgeConfig(text: string): EdgeConfig {
     kek,
     listen,
     upstream,
-    trunks,
+    trunks = {},
+    users,
     metrics,
     log,
     limits,
@@ -112,6 +121,7 @@ export function parseEdgeConfig(text: string): EdgeConfig {
       name,
       agreement: agreements.get(trunk.agreement)!,
     })),
+    users: users && usersConfig(users),
     metrics: metrics?.listen,
     log,
     limits: {

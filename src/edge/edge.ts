@@ -15,6 +15,7 @@ import { removeKeySeries } from './key-cells.ts'
 import { createKeyTime } from './key-time.ts'
 import { createTraffic, type Traffic } from './traffic.ts'
 import { createTrunk, type Trunk } from './trunk.ts'
+import { createEdgeUsers, type EdgeUsers, type UserStores } from './users.ts'
 
 /** What the edge runs with. */
 export interface EdgeOptions {
@@ -31,6 +32,8 @@ export interface EdgeOptions {
   readonly secret?: string
   /** Every decision; building the event costs, so it is apart. */
   readonly onDecision?: (event: EdgeEvent) => void
+  /** Where users are looked up: needed where the configuration has any. They stay open when the edge closes. */
+  readonly users?: UserStores | undefined
 }
 
 /** A running edge. */
@@ -48,7 +51,7 @@ export interface Edge {
 
 /**
  * Starts the edge.
- * @throws the system's error where an address cannot be bound
+ * @throws the system's error where an address cannot be bound; ConfigError where the keyring lacks the nonces' group
  */
 export async function createEdge(options: EdgeOptions): Promise<Edge> {
   const { config, metrics, onDecision } = options
@@ -75,6 +78,23 @@ export async function createEdge(options: EdgeOptions): Promise<Edge> {
     throw error
   })
   const sockets = { trunk: trunkSocket, upstream: upstreamSocket }
+  async function setUpUsers(): Promise<EdgeUsers | undefined> {
+    if (config.users === undefined) return undefined
+    if (options.users === undefined) throw new TypeError('users are configured, and no stores are given')
+    const locals = { trunk: trunkSocket.local, upstream: upstreamSocket.local }
+    const { keyring, users: stores } = options
+    return createEdgeUsers({
+      config,
+      users: config.users,
+      stores,
+      keyring,
+      keyTime,
+      metrics,
+      emit,
+      onDecision,
+      locals,
+    })
+  }
   const trunks = config.trunks.map((trunk) =>
     createTrunk(trunk, {
       keyring: options.keyring,
@@ -85,15 +105,24 @@ export async function createEdge(options: EdgeOptions): Promise<Edge> {
       emit,
     }),
   )
+  const users = await setUpUsers().catch(async (error: unknown) => {
+    await Promise.all([trunkSocket.close(), upstreamSocket.close()])
+    throw error
+  })
   metrics.observe({
     drops: () => sides((side) => kernelDrops(sockets[side].local)),
     receiveBuffers: () => sides((side) => sockets[side].receiveBuffer),
-    invites: () => new Map(trunks.map((trunk) => [trunk.name, trunk.invites.size])),
+    invites: () =>
+      new Map([
+        ...trunks.map((trunk) => [trunk.name, trunk.invites.size] as const),
+        ...(users === undefined ? [] : [['_users', users.invites] as const]),
+      ]),
   })
   traffic = createTraffic({
     config,
     sockets,
     trunks,
+    users,
     metrics,
     secret: options.secret ?? randomBytes(32).toString('hex'),
     now: () => performance.now(),
@@ -109,6 +138,7 @@ export async function createEdge(options: EdgeOptions): Promise<Edge> {
       releaseKeys(trunks)
     },
     close: async () => {
+      traffic.close()
       await Promise.all([sockets.trunk.close(), sockets.upstream.close()])
     },
   }

@@ -12,7 +12,14 @@ export type Side = 'trunk' | 'upstream'
 
 /** One thing that happened, for the log; no secret, no token, no message text. */
 export interface EdgeEvent {
-  readonly event: 'decided' | 'refused' | 'dropped' | 'socket-error' | 'sign-failed' | 'invites-full'
+  readonly event:
+    | 'decided'
+    | 'refused'
+    | 'dropped'
+    | 'socket-error'
+    | 'sign-failed'
+    | 'invites-full'
+    | 'auth-failed'
   readonly side: Side
   readonly source?: Endpoint
   readonly peer?: string
@@ -21,6 +28,11 @@ export interface EdgeEvent {
   readonly reason?: string
   readonly key?: string
   readonly callId?: string
+  /** Of a user, as the client wrote it. */
+  readonly realm?: string
+  readonly username?: string
+  /** A ban that a wrong password brought. */
+  readonly ban?: 'source' | 'user'
   /** How many of the kind were not told since the last one that was. */
   readonly held?: number
 }
@@ -41,6 +53,11 @@ export function decided(
     verdict: decision.verdict,
     callId: callIdOf(view),
     ...('reason' in decision && { reason: decision.reason }),
+    ...(decision.verdict === 'accept' &&
+      decision.identity.kind === 'user' && {
+        username: decision.identity.username,
+        realm: decision.identity.realm,
+      }),
     ...(decision.verdict === 'accept' &&
       decision.identity.kind === 'peer' && { key: decision.identity.key.name }),
   }

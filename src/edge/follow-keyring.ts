@@ -7,7 +7,7 @@ import type { Logger } from 'pino'
 import type { KeyringStore } from '../keyring/keyring-store.ts'
 import { openKeyringFile, type LiveKeyring, type LiveKeyringOptions } from '../stores/keyring-file.ts'
 import { openSharedKeyring, type SharedEvent, type SharedState } from '../stores/keyring-shared.ts'
-import type { SharedKeyringConfig } from './config-keyring.ts'
+import type { RedisConfig } from './config-redis.ts'
 import { openKeyringStore } from './open-keyring.ts'
 import type { LoadedConfig } from './service.ts'
 
@@ -69,7 +69,7 @@ const TOLD: Readonly<Record<SharedEvent, readonly [level: 'info' | 'warn' | 'err
 
 async function followStore(
   { path, config, kek, env }: LoadedConfig,
-  place: SharedKeyringConfig,
+  place: RedisConfig,
   { log, check, onLoaded, onFailed, onStore }: FollowOptions,
 ): Promise<FollowedKeyring> {
   const directory = dirname(path)

@@ -6,18 +6,21 @@ import { ConfigError } from '../errors.ts'
 import type { KeyringStore } from '../keyring/keyring-store.ts'
 import { openRedisKeyringStore } from '../stores/redis-keyring.ts'
 import type { RedisSettings } from '../stores/redis-settings.ts'
-import { keyringPathOf, type SharedKeyringConfig } from './config-keyring.ts'
+import { keyringPathOf } from './config-keyring.ts'
+import type { RedisConfig } from './config-redis.ts'
 import { fetchRedisOptions, type FetchOptions } from './redis-options.ts'
 
 /**
- * The settings of its Redis, with what they refer to.
+ * The settings of a Redis, with what they refer to.
+ * @param at the table that it stands in
  * @throws ConfigError `ERR_CONFIG_INVALID` where that cannot be fetched
  */
 export function redisSettingsOf(
-  { source, redis }: SharedKeyringConfig,
+  { source, redis }: RedisConfig,
+  at: readonly string[],
   options: FetchOptions,
 ): RedisSettings {
-  const { nodes, ...rest } = fetchRedisOptions(redis, options)
+  const { nodes, ...rest } = fetchRedisOptions(redis, at, options)
   return { url: source, options: rest, ...(nodes !== undefined && { nodes: nodes as readonly string[] }) }
 }
 
@@ -25,11 +28,8 @@ export function redisSettingsOf(
  * Opens the store; whether it can be reached shows in what it is asked.
  * @throws ConfigError `ERR_CONFIG_INVALID` with every issue, none with a password
  */
-export async function openKeyringStore(
-  place: SharedKeyringConfig,
-  options: FetchOptions,
-): Promise<KeyringStore> {
-  const settings = redisSettingsOf(place, options)
+export async function openKeyringStore(place: RedisConfig, options: FetchOptions): Promise<KeyringStore> {
+  const settings = redisSettingsOf(place, ['keyring'], options)
   try {
     return await openRedisKeyringStore({ ...settings, name: place.name })
   } catch (error) {

@@ -8,7 +8,7 @@ import { ConfigError } from '../errors.ts'
 import type { Keyring } from '../keyring/keyring.ts'
 import { parseKeyring } from '../keyring/parse-toml.ts'
 import { checkKeyring } from './check-keyring.ts'
-import type { SharedKeyringConfig } from './config-keyring.ts'
+import type { RedisConfig } from './config-redis.ts'
 import { copyPathOf } from './follow-keyring.ts'
 import { openKeyringStore } from './open-keyring.ts'
 import type { LoadedConfig } from './service.ts'
@@ -27,7 +27,7 @@ export interface SharedReading {
  */
 export async function readSharedKeyring(
   loaded: LoadedConfig,
-  place: SharedKeyringConfig,
+  place: RedisConfig,
   now: Date,
 ): Promise<SharedReading> {
   const directory = dirname(loaded.path)

@@ -1,5 +1,5 @@
 /**
- * The table `[keyring.redis]` as the client takes it: what it refers to is fetched, so that no password stands in a file.
+ * A table such as `[keyring.redis]` as the client takes it: what it refers to is fetched, so that no password stands in a file.
  * @module
  */
 import { readFileSync } from 'node:fs'
@@ -16,9 +16,14 @@ export interface FetchOptions {
 
 /**
  * The settings with `env:NAME` and `file:PATH` replaced, at any depth; one newline at the end of a file is cut.
+ * @param at the table that it stands in
  * @throws ConfigError `ERR_CONFIG_INVALID` with each that cannot be fetched; never with what was fetched
  */
-export function fetchRedisOptions(table: TomlTable, options: FetchOptions): Record<string, unknown> {
+export function fetchRedisOptions(
+  table: TomlTable,
+  at: readonly string[],
+  options: FetchOptions,
+): Record<string, unknown> {
   const issues: Issue[] = []
 
   function fetched(value: TomlValue, path: readonly (string | number)[]): unknown {
@@ -39,7 +44,7 @@ export function fetchRedisOptions(table: TomlTable, options: FetchOptions): Reco
     return undefined
   }
 
-  const made = fetched(table, ['keyring', 'redis']) as Record<string, unknown>
+  const made = fetched(table, [...at, 'redis']) as Record<string, unknown>
   if (issues.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', issues)
   return made
 }

@@ -10,6 +10,7 @@ import { findParam, parseUri, type Uri } from '../message/uri.ts'
 import type { MessageView } from '../message/view.ts'
 import { addressText } from '../template/address.ts'
 import { inDialog } from './facts.ts'
+import { isFlowToken } from './flow-token.ts'
 
 const ROUTE = headerSelector('Route')
 const SEMICOLON = 59
@@ -28,9 +29,11 @@ export interface RouteSet {
   readonly cuts: readonly Cut[]
   /** The mark of our first entry: where the dialog leads. */
   readonly mark: string | undefined
+  /** The flow token of our first entry: see flow-token.ts. Nothing is proved yet. */
+  readonly flow: string | undefined
 }
 
-const NOTHING: RouteSet = { cuts: [], mark: undefined }
+const NOTHING: RouteSet = { cuts: [], mark: undefined, flow: undefined }
 
 /** One entry of the route set; offsets of all of it, up to the comma or the end of its line. */
 interface Entry {
@@ -57,27 +60,34 @@ export function readRoutes(
   own: readonly Endpoint[],
   sender: 'trunk' | 'upstream',
 ): RouteSet | 'malformed' {
-  const before = strictRouterMark(view, own)
-  const isStrictBefore = before !== undefined
-  if (view.find(ROUTE, 0) < 0) return isStrictBefore ? { cuts: [], mark: before } : NOTHING
+  const strictUri = strictRouterUri(view, own)
+  const before = strictUri && markOf(view, strictUri)
+  const flowBefore = strictUri && flowOf(view, strictUri)
+  const isStrictBefore = before !== undefined || flowBefore !== undefined
+  if (view.find(ROUTE, 0) < 0) return isStrictBefore ? { cuts: [], mark: before, flow: flowBefore } : NOTHING
   const entries = readEntries(view)
-  if (sender === 'trunk' && !inDialog(view)) return { cuts: withoutOurs(view, entries, own), mark: undefined }
+  if (sender === 'trunk' && !inDialog(view))
+    return { cuts: withoutOurs(view, entries, own), mark: undefined, flow: undefined }
 
   let mark = before
+  let flow = flowBefore
   const last = isStrictBefore ? entries.length - 1 : entries.length
   const most = isStrictBefore ? MOST_OWN - 1 : MOST_OWN
   let first = 0
   while (first < last && first < most) {
     const { uri } = entries[first]!
     if (uri === null || !isOurs(view, uri, own)) break
-    if (first === 0 && mark === undefined) mark = markOf(view, uri)
+    if (first === 0 && !isStrictBefore) {
+      mark = markOf(view, uri)
+      flow = flowOf(view, uri)
+    }
     first++
   }
   const next = first < last ? entries[first] : undefined
   const isStrictNext = sender === 'upstream' && next !== undefined && isStrict(view, next)
-  if (!isStrictBefore && !isStrictNext) return { cuts: popCuts(view, entries, first), mark }
+  if (!isStrictBefore && !isStrictNext) return { cuts: popCuts(view, entries, first), mark, flow }
   const cuts = strictCuts(view, entries, first, isStrictBefore, isStrictNext)
-  return cuts === undefined ? 'malformed' : { cuts, mark }
+  return cuts === undefined ? 'malformed' : { cuts, mark, flow }
 }
 
 /** Takes our own entries out wherever they stand; the lines are written anew where one stands behind another's. */
@@ -92,14 +102,14 @@ function withoutOurs(view: MessageView, entries: readonly Entry[], own: readonly
       )
 }
 
-/** The mark in the Request-URI, where a strict router before us has put our Record-Route there (§16.4). */
-function strictRouterMark(view: MessageView, own: readonly Endpoint[]): string | undefined {
+/** The Request-URI where it is ours: a strict router before us has put our Record-Route there (§16.4). */
+function strictRouterUri(view: MessageView, own: readonly Endpoint[]): Uri | undefined {
   const { secondStart, secondEnd } = view.layout
   // Taking a URI apart costs; most have no parameter.
   let at = secondStart
   while (at < secondEnd && view.bytes[at] !== SEMICOLON) at++
   const { uri } = at < secondEnd ? view : { uri: null }
-  return uri !== null && isOurs(view, uri, own) ? markOf(view, uri) : undefined
+  return uri !== null && isOurs(view, uri, own) ? uri : undefined
 }
 
 function readEntries(view: MessageView): readonly Entry[] {
@@ -129,6 +139,12 @@ function isOurs(view: MessageView, uri: Uri, own: readonly Endpoint[]): boolean 
 function markOf(view: MessageView, uri: Uri): string | undefined {
   const named = findParam(view.bytes, uri.paramsStart, uri.paramsEnd, TRUNK_PARAM)
   return named === null ? undefined : view.text(named[0], named[1])
+}
+
+function flowOf(view: MessageView, uri: Uri): string | undefined {
+  if (uri.userEnd === uri.userStart) return undefined
+  const user = view.text(uri.userStart, uri.userEnd)
+  return isFlowToken(user) ? user : undefined
 }
 
 /** Whether an entry is a router of RFC 2543: a SIP URI without `lr`. */
@@ -199,5 +215,5 @@ function routeCuts(view: MessageView, entries: readonly string[]): Cut[] {
 
 /** Takes every Route header out. */
 export function withoutRoutes(view: MessageView): RouteSet {
-  return { cuts: routeCuts(view, []), mark: undefined }
+  return { cuts: routeCuts(view, []), mark: undefined, flow: undefined }
 }

@@ -17,11 +17,13 @@ import { openAdmin, type Admin } from './admin.ts'
 import { checkKeyring } from './check-keyring.ts'
 import { parseEdgeConfig, type EdgeConfig } from './config.ts'
 import { openConfigKek } from './config-kek.ts'
-import { isStoreUrl } from './config-keyring.ts'
+import { isRedisUrl } from './config-redis.ts'
 import { createEdge, type Edge } from './edge.ts'
 import { watchClock } from './clock-watch.ts'
 import type { EdgeEvent } from './event.ts'
 import { openLiveKeys } from './live-keys.ts'
+import { credentialIssues } from './credential-files.ts'
+import { openUsers, type OpenUsers } from './open-users.ts'
 import { fetchRedisOptions } from './redis-options.ts'
 
 /** A configuration with the keyring it names. */
@@ -60,12 +62,17 @@ export function loadConfig(
   )
   const kek = config.kek && openConfigKek(config.kek, env, dirname(path))
   const place = config.keyring
+  const unreadable =
+    config.users === undefined
+      ? []
+      : credentialIssues(config.users.credentials, { env, folder: dirname(path) })
   if (typeof place !== 'string') {
-    fetchRedisOptions(place.redis, { env, directory: dirname(path) })
+    fetchRedisOptions(place.redis, ['keyring'], { env, directory: dirname(path) })
+    if (unreadable.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', unreadable)
     return { path, config, keyring: undefined, kek, env, warnings: [] }
   }
   const keyring = load(place, kek)
-  const issues = checkKeyring(config, keyring)
+  const issues = [...checkKeyring(config, keyring), ...unreadable]
   if (issues.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', issues)
   return { path, config, keyring, kek, env, warnings: lintKeyring(keyring) }
 }
@@ -90,7 +97,7 @@ function withIssuesOf<T>(main: () => T, other: () => void): T {
 function keyringOf(text: string): string | undefined {
   const toml = parseToml(text)
   const file = toml.ok && toml.value['kek'] === undefined ? toml.value['keyring'] : undefined
-  return typeof file === 'string' && file !== '' && !isStoreUrl(file) ? file : undefined
+  return typeof file === 'string' && file !== '' && !isRedisUrl(file) ? file : undefined
 }
 
 /** Names the file of each issue: the reader has the other file in mind. */
@@ -121,7 +128,7 @@ export function createEventLog(log: Logger, now: () => number = Date.now): (even
   return (event) => {
     if (event.event === 'dropped') return log.debug(event)
     // Sampled where it is made.
-    if (event.event === 'refused') return log.info(event)
+    if (event.event === 'refused' || event.event === 'auth-failed') return log.info(event)
     const kind = `${event.event} ${event.side} ${event.peer ?? ''}`
     const seen = last.get(kind)
     if (seen !== undefined && Math.abs(now() - seen.at) < 1000) {
@@ -147,7 +154,7 @@ export interface Service {
   readonly admin: Admin | undefined
   readonly metrics: Metrics
   readonly log: Logger
-  /** Reads the keyring now. One that cannot be used is logged and counted, and changes nothing. */
+  /** Reads keyring and accounts now. What cannot be used is logged, and changes nothing. */
   reload(): void
   /**
    * Drains for `drain_timeout` (not ready, 503 to what begins something new, the rest goes on), then closes. Called
@@ -168,9 +175,11 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
   for (const issue of loaded.warnings) log.warn({ event: 'weak-key', path: issue.path }, issue.message)
   const keys = await openLiveKeys(loaded, log, version)
   const metrics = createMetrics({ version, keyring: () => keys.describe() })
+  let users: OpenUsers | undefined
   async function openEdge(): Promise<Edge> {
     // Without a state directory responses to what was sent before a restart are lost.
     const state = config.state === undefined ? undefined : resolve(dirname(loaded.path), config.state)
+    users = await openUsers(loaded, log)
     return createEdge({
       config,
       ...(state !== undefined && { secret: loadNodeSecret(state, config.node) }),
@@ -178,11 +187,13 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
       keyTime: keys.time,
       metrics,
       evidence: keys.evidence,
+      users,
       onEvent: createEventLog(log),
       ...(log.isLevelEnabled('debug') && { onDecision: (event) => log.debug(event) }),
     })
   }
   const edge = await openEdge().catch(async (error: unknown) => {
+    await users?.close()
     await keys.close()
     throw error
   })
@@ -190,12 +201,19 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
     keys.begin()
   } catch (error) {
     await edge.close()
+    await users?.close()
     await keys.close()
     throw error
   }
   keys.follow(() => edge.refreshKeys())
   let draining = false
-  metrics.observe({ draining: () => draining, reloads: keys.reloads, evidence: keys.uses, fleet: keys.fleet })
+  metrics.observe({
+    draining: () => draining,
+    reloads: keys.reloads,
+    evidence: keys.uses,
+    fleet: keys.fleet,
+    claims: users?.claims.state,
+  })
   let admin: Admin | undefined
   try {
     admin =
@@ -203,6 +221,7 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
       (await openAdmin({ listen: config.metrics, registry: metrics.registry, ready: () => !draining }))
   } catch (error) {
     await edge.close()
+    await users?.close()
     await keys.close()
     throw error
   }
@@ -235,6 +254,7 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
     })
     unwatchClock()
     await edge.close()
+    await users?.close()
     await keys.close()
     await admin?.close()
     log.info({ event: 'stopped' }, 'edge stopped')
@@ -244,7 +264,10 @@ export async function startService({ loaded, version, logTo }: ServiceOptions): 
     admin,
     metrics,
     log,
-    reload: () => keys.reload(),
+    reload() {
+      keys.reload()
+      users?.reload()
+    },
     stop: () => {
       // Asked again: whoever asks does not want to wait.
       if (stopped !== undefined) endDrain?.()

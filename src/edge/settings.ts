@@ -19,11 +19,13 @@ export type Found<S> =
         ? { readonly [Name in keyof Shape]?: Found<Shape[Name]> | undefined }
         : S extends z.ZodRecord<z.core.$ZodRecordKey, infer Value>
           ? Readonly<Record<string, Found<Value> | undefined>>
-          : z.output<S>
+          : S extends z.ZodDefault<z.ZodArray<z.ZodObject<infer Shape>>>
+            ? readonly { readonly [Name in keyof Shape]?: Found<Shape[Name]> | undefined }[]
+            : z.output<S>
 
 /** A setting of a schema. */
 export interface Leaf {
-  /** From the root; `NAME` stands for a name that the operator chooses. */
+  /** From the root; `NAME` stands for a name that the operator chooses, `quirks[]` for each table of an array. */
   readonly path: readonly string[]
   readonly schema: z.ZodType
 }
@@ -37,7 +39,14 @@ export function leavesOf(schema: z.ZodType, path: readonly string[] = []): reado
     )
   }
   if (table instanceof z.ZodRecord) return leavesOf(table.valueType as z.ZodType, [...path, 'NAME'])
+  const element = tablesOf(table)
+  if (element !== undefined) return leavesOf(element, [...path.slice(0, -1), `${path.at(-1)}[]`])
   return [{ path, schema }]
+}
+
+/** What each table of an array of tables is; undefined for any other schema. */
+function tablesOf(schema: z.ZodType): z.ZodObject | undefined {
+  return schema instanceof z.ZodArray && schema.element instanceof z.ZodObject ? schema.element : undefined
 }
 
 /** A schema without what says that it can be left out. */
@@ -55,14 +64,19 @@ export function unwrap(schema: z.ZodType): z.ZodType {
 export function readSettings<S extends z.ZodType>(schema: S, value: TomlTable, report: Report): Found<S> {
   const leaves = leavesOf(schema)
 
-  /** The settings of that name in other tables: a line that stands in the wrong one. */
-  function elsewhere(name: string): string | undefined {
-    const found = leaves.filter(({ path }) => path.at(-1) === name).map(({ path }) => path.join('.'))
+  /** The settings of that name in other tables: a line that stands in the wrong one. Tables in tables are far away. */
+  function elsewhere(name: string, top: TomlPath[number] | undefined): string | undefined {
+    const found = leaves
+      .filter(({ path }) => path.at(-1) === name)
+      .filter(({ path }) => path[0] === top || path.filter((part) => part !== 'NAME').length <= 2)
+      .map(({ path }) => path.join('.'))
     return found.length === 0 ? undefined : found.join(' or ')
   }
 
   function unknown(path: TomlPath, name: string, found: TomlValue, names: readonly string[]): void {
-    const hint = (isTable(found) ? undefined : elsewhere(name)) ?? nearest(name, names)
+    const near = nearest(name, names)
+    const isShort = near !== undefined && (near.startsWith(name) || name.startsWith(near))
+    const hint = (isTable(found) || isShort ? undefined : elsewhere(name, path[0])) ?? near
     report([...path, name], `unknown setting${hint === undefined ? '' : `; did you mean ${hint}?`}`)
   }
 
@@ -91,6 +105,10 @@ export function readSettings<S extends z.ZodType>(schema: S, value: TomlTable, r
           return [name, read(schema.valueType as z.ZodType, inner, [...path, name])]
         }),
       )
+    }
+    const element = tablesOf(schema)
+    if (element !== undefined && Array.isArray(found)) {
+      return found.map((each, index) => read(element, each, [...path, index]))
     }
     if (schema instanceof z.ZodUnion && isTable(found)) {
       const option = (schema.options as readonly z.ZodType[]).find((each) => each instanceof z.ZodObject)

@@ -25,12 +25,15 @@ import { createRelay } from './relay.ts'
 import { readRoutes, withoutRoutes } from './route-set.ts'
 import { createRouting } from './routing.ts'
 import { createTrunkFinder, type Trunk } from './trunk.ts'
+import type { EdgeUsers, UserFlow } from './users.ts'
 
 /** What traffic needs. */
 export interface TrafficOptions {
   readonly config: EdgeConfig
   readonly sockets: Readonly<Record<Side, UdpSocket>>
   readonly trunks: readonly Trunk[]
+  /** Phones, where they are configured. */
+  readonly users: EdgeUsers | undefined
   readonly metrics: Metrics
   /** Keys branches and To tags of this node. */
   readonly secret: string
@@ -46,6 +49,8 @@ export interface Traffic {
   receive(side: Side, bytes: Buffer, source: Endpoint): void | Promise<void>
   /** From now on requests outside a dialog are answered 503. */
   drain(): void
+  /** What still waits for a decision is forgotten. */
+  close(): void
 }
 
 /** Wires trunks and sockets. */
@@ -93,15 +98,29 @@ export function createTraffic(options: TrafficOptions): Traffic {
   const isOurs = ({ address, port }: Endpoint): boolean =>
     (port === locals.trunk.port && address === locals.trunk.address) ||
     (port === locals.upstream.port && address === locals.upstream.address)
+  const countOut = createMessageCounter(metrics, 'out')
   const relay = createRelay({
     sockets,
     branches,
-    countOut: createMessageCounter(metrics, 'out'),
+    countOut,
     isUpstream: known.upstream,
     isOurs,
     now,
     emit,
     drop,
+    respond,
+  })
+  const users: UserFlow | undefined = options.users?.open({
+    sockets,
+    branches,
+    relay,
+    secret,
+    countOut,
+    isTrunk: known.trunk,
+    isUpstream: known.upstream,
+    isOurs,
+    drop,
+    refuse,
     respond,
   })
 
@@ -137,7 +156,11 @@ export function createTraffic(options: TrafficOptions): Traffic {
       claims.includes(answer.path.to) &&
       isMade(answer, view)
     const trunk = isAsked ? answer.path.to : claims[0]
-    if (trunk === undefined) return drop('trunk', 'source-unknown', context.source)
+    if (trunk === undefined) {
+      return users === undefined
+        ? drop('trunk', 'source-unknown', context.source)
+        : users.fromUser(view, context)
+    }
     // Without a token nothing tells trunks on one address apart: the INVITE does.
     for (const claim of claims) {
       const mayMatch = claim.invites.size > 0 && claim.mayMatch(view)
@@ -209,17 +232,26 @@ export function createTraffic(options: TrafficOptions): Traffic {
     if (!known.upstream(source)) return drop('upstream', 'source-unknown', source)
     if (view.kind === 'response') {
       const answer = answered('upstream', view)
-      if (answer === undefined) return drop('upstream', 'via-not-ours', source)
-      return relay.response(answer.path, answer.own, view, context)
+      if (answer !== undefined) return relay.response(answer.path, answer.own, view, context)
+      if (users?.toUser(view, context) !== true) drop('upstream', 'via-not-ours', source)
+      return
     }
     const routes = readRoutes(view, own, 'upstream')
     if (routes === 'malformed') return respond('upstream', view, source, 400)
+    if (users !== undefined && routes.flow !== undefined) return users.fromUpstream(view, context, routes)
     const path = routing.fromUpstream(view, routes.mark)
     if (path === undefined) return respond('upstream', view, source, inDialog(view) ? 481 : 404)
     relay.request(path, view, context, routes)
   }
 
-  return { receive, drain: () => relay.drain() }
+  return {
+    receive,
+    drain() {
+      relay.drain()
+      users?.drain()
+    },
+    close: () => users?.close(),
+  }
 }
 
 /** RFC 3261 §20.40: what of Proxy-Require we do not know, which is all of it. */

@@ -4,12 +4,15 @@
  */
 import { COLON, CR, LF, isBlank } from './chars.ts'
 import { hashBytes, headerLine, headerSelector, names } from './header-names.ts'
+import { leftOf, type LineEdit } from './line-edit.ts'
 import { splice, type Cut } from './splice.ts'
 
 /** What to remove, what to add. */
 export interface HeaderEdits {
   /** Names, long or compact, any case: every line of theirs goes, with its folds. */
-  readonly remove?: readonly string[]
+  readonly remove?: readonly string[] | undefined
+  /** Lines to change, where `remove` does not take them anyway. */
+  readonly edit?: readonly LineEdit[] | undefined
   /** Lines to add, in this order. */
   readonly add?: readonly (readonly [name: string, value: string])[]
   /** `end` (the default): directly before the empty line. `top`: directly behind the start line. */
@@ -17,8 +20,8 @@ export interface HeaderEdits {
 }
 
 /**
- * Removes every line of the named headers, then adds lines; every other byte stays. Works on any bytes that look like
- * a message: lines that are no headers are kept as they are.
+ * Removes every line of the named headers, changes single lines, then adds lines; every other byte stays. Works on any
+ * bytes that look like a message: lines that are no headers are kept as they are.
  * @throws RangeError on a name that is no token, or on CR, LF or NUL in a value: they never come from a message.
  */
 export function editHeaders(bytes: Uint8Array, edits: HeaderEdits): Buffer {
@@ -27,6 +30,7 @@ export function editHeaders(bytes: Uint8Array, edits: HeaderEdits): Buffer {
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const added = (edits.add ?? []).map(([name, value]) => `${headerLine(name, value)}\r\n`).join('')
   const selectors = (edits.remove ?? []).map(headerSelector)
+  const changes = edits.edit ?? []
 
   let start = 0
   while (source[start] === CR || source[start] === LF) start++
@@ -42,6 +46,7 @@ export function editHeaders(bytes: Uint8Array, edits: HeaderEdits): Buffer {
     while (isBlank(source[next])) next = nextLine(source, next)
     if (selectors.length > 0 && isNamed(source, line, selectors))
       cuts.push({ start: line, end: next, text: '' })
+    else if (changes.length > 0) change(source, line, next, changes, cuts)
     line = next
   }
   if (edits.at !== 'top' && added !== '') {
@@ -61,10 +66,31 @@ function isNamed(
   line: number,
   selectors: readonly ReturnType<typeof headerSelector>[],
 ): boolean {
-  let end = line
-  while (end < bytes.length && bytes[end] !== COLON && bytes[end] !== LF) end++
-  if (bytes[end] !== COLON) return false
+  const colon = colonIn(bytes, line)
+  if (colon < 0) return false
+  let end = colon
   while (end > line && isBlank(bytes[end - 1])) end--
   const hash = hashBytes(bytes, line, end)
   return selectors.some((selector) => selector.hash === hash && names(bytes, line, end, selector))
+}
+
+/** The colon behind a header's name; -1 where the line is no header. */
+function colonIn(bytes: Uint8Array, line: number): number {
+  let colon = line
+  while (colon < bytes.length && bytes[colon] !== COLON && bytes[colon] !== LF) colon++
+  return bytes[colon] === COLON ? colon : -1
+}
+
+/** Changes one line, where an edit is for it. */
+function change(bytes: Buffer, line: number, next: number, edits: readonly LineEdit[], cuts: Cut[]): void {
+  const edit = edits.find(({ name }) => isNamed(bytes, line, [headerSelector(name)]))
+  if (edit === undefined) return
+  let end = next
+  if (end > line && bytes[end - 1] === LF) end--
+  if (end > line && bytes[end - 1] === CR) end--
+  let start = colonIn(bytes, line) + 1
+  while (start < end && (isBlank(bytes[start]) || bytes[start] === CR || bytes[start] === LF)) start++
+  const left = leftOf(edits, headerSelector(edit.name).name, bytes.toString('latin1', start, end))
+  if (left === '') cuts.push({ start: line, end: next, text: '' })
+  else if (left !== undefined) cuts.push({ start, end, text: left })
 }

@@ -33,7 +33,9 @@ const PHRASES: Readonly<Record<number, string>> = {
 export interface ResponseInit {
   /** 100–699. */
   readonly status: number
-  readonly headers?: readonly (readonly [name: string, value: string])[]
+  /** Default: the status code's own. */
+  readonly phrase?: string | undefined
+  readonly headers?: readonly (readonly [name: string, value: string])[] | undefined
   /** Distinguishes this node's To tags from another's; the same request gets the same tag (RFC 3261 §8.2.7). */
   readonly tagSecret?: string
 }
@@ -41,11 +43,14 @@ export interface ResponseInit {
 /**
  * Builds the response to a request: its Via lines (the top one stamped with `source`), From, To with a tag, Call-ID
  * and CSeq as they were sent. Nothing else of the request is repeated.
+ * @throws RangeError on CR, LF or NUL in the phrase or a header: they never come from a message
  */
 export function buildResponse(request: MessageView, source: Endpoint, init: ResponseInit): Buffer {
   const { layout } = request
   const line = (name: string, row: number): string => `${name}: ${valueOf(request, row)}`
-  const lines = [`SIP/2.0 ${init.status} ${PHRASES[init.status] ?? 'Unknown'}`]
+  const phrase = init.phrase ?? PHRASES[init.status] ?? 'Unknown'
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(phrase)) throw new RangeError('the phrase would not be one line')
+  const lines = [`SIP/2.0 ${init.status} ${phrase}`]
   for (let row = request.find(VIA, 0); row >= 0; row = request.find(VIA, row + 1)) {
     lines.push(row === layout.via ? `Via: ${stamped(request, row, source)}` : line('Via', row))
   }

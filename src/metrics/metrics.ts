@@ -6,6 +6,7 @@ import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import { createCells, type CellFamily } from './counters.ts'
 import { registerFleet, type FleetReadings } from './fleet.ts'
 import { registerLive, type LiveReadings } from './live.ts'
+import { createUserMetrics, type UserFacts, type UserMetrics } from './users.ts'
 
 /** What the exporter says of one key; no secret, at most 8 hex digits of a fingerprint. */
 export interface KeyFacts {
@@ -48,6 +49,8 @@ export interface Metrics {
   readonly dropped: CellFamily<'reason'>
   readonly suppressed: CellFamily<'side'>
   readonly socketErrors: CellFamily<'side'>
+  /** Adds those of users. Called once, where there are any. @param facts asked at each scrape */
+  forUsers(facts: () => UserFacts): UserMetrics
   /** Hands in what only the running edge knows. */
   observe(readings: Partial<EdgeReadings> & LiveReadings & FleetReadings): void
 }
@@ -99,6 +102,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       ['side'],
     ),
     socketErrors: createCells(registry, 'xkeys_socket_errors_total', 'Errors of the SIP sockets', ['side']),
+    forUsers: (facts) => createUserMetrics(registry, facts),
     registry,
     verifications: createCells(registry, 'xkeys_verifications_total', 'Messages judged', [
       'peer',

@@ -4,7 +4,7 @@
  */
 import { editHeaders } from '../message/edit.ts'
 import { parseMessage } from '../message/parse.ts'
-import { buildResponse } from '../message/respond.ts'
+import { buildResponse, type ResponseInit } from '../message/respond.ts'
 import type { MessageContext, ParseFailure, SipMessage } from '../message/types.ts'
 import { viewOf } from '../message/view.ts'
 import type { Decision, Pipeline } from './stage.ts'
@@ -43,16 +43,22 @@ function apply(decision: Decision, context: MessageContext): AuthenticateResult 
   switch (decision.verdict) {
     case 'accept': {
       const whole = view.bytes.subarray(view.layout.messageStart, view.layout.end)
-      return { decision, forward: editHeaders(whole, { remove: decision.remove }) }
+      return { decision, forward: editHeaders(whole, { remove: decision.remove, edit: decision.edit }) }
     }
     case 'challenge':
-    case 'reject': {
-      const headers = decision.verdict === 'challenge' ? decision.headers : []
-      return { decision, respond: buildResponse(view, context.source, { status: decision.status, headers }) }
-    }
+    case 'reject':
+      return { decision, respond: buildResponse(view, context.source, responseOf(decision)) }
     case 'drop':
       return { decision }
   }
+}
+
+/** What answers a message that is not accepted, for `buildResponse`. */
+export function responseOf(
+  decision: Extract<Decision, { verdict: 'challenge' | 'reject' }>,
+): Omit<ResponseInit, 'tagSecret'> {
+  const { status, headers } = decision
+  return decision.verdict === 'reject' ? { status, headers, phrase: decision.phrase } : { status, headers }
 }
 
 /** Faults after which the headers of a request can still be trusted enough to answer it. */

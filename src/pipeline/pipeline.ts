@@ -75,13 +75,14 @@ function finish(
   stage: string,
   context: MessageContext,
 ): Decision {
-  // Spelled out: a spread costs more than all the rest here, on every message.
+  // Spelled out: a spread costs more than all the rest here, on every message of a peer.
   if (verdict.verdict === 'accept') {
+    if (verdict.edit !== undefined || verdict.answer !== undefined) return { ...verdict, stage }
     return { verdict: 'accept', identity: verdict.identity, remove: verdict.remove, stage }
   }
   if (verdict.verdict === 'drop') return { verdict: 'drop', reason: verdict.reason, stage }
   const { message } = context
-  const reason = verdict.verdict === 'reject' ? verdict.reason : 'unauthenticated'
+  const reason = verdict.reason ?? 'unauthenticated'
   if (message.kind === 'response' || message.method === 'ACK') return { verdict: 'drop', reason, stage }
   if (verdict.verdict === 'challenge' && message.method === 'CANCEL') {
     return { verdict: 'reject', status: 403, reason, stage }

@@ -3,6 +3,7 @@
  * @module
  */
 import type { KeyRef } from '../keyring/keyring.ts'
+import type { LineEdit } from '../message/line-edit.ts'
 import type { MessageContext } from '../message/types.ts'
 
 /** Whom an accepted message is from. */
@@ -17,17 +18,38 @@ export type Identity =
   /** A response that the agreement lets pass without a token: nothing was proved. */
   | { readonly kind: 'unsigned'; readonly peer: string }
 
+/** Headers to write, in this order. */
+export type HeaderLines = readonly (readonly [name: string, value: string])[]
+
 /** One stage's opinion. */
 export type Verdict =
-  /** `remove`: headers to take out before the message goes on. */
-  | { readonly verdict: 'accept'; readonly identity: Identity; readonly remove: readonly string[] }
+  | {
+      readonly verdict: 'accept'
+      readonly identity: Identity
+      /** Headers to take out before the message goes on, with all their lines. */
+      readonly remove: readonly string[]
+      /** Lines of which only a part goes: credentials of ours beside those of others. */
+      readonly edit?: readonly LineEdit[] | undefined
+      /** Headers for the 2xx to the request: Authentication-Info. @param body the response's, which may count */
+      readonly answer?: ((body?: Uint8Array) => HeaderLines) | undefined
+    }
   | {
       readonly verdict: 'challenge'
       readonly status: 401 | 407
-      readonly headers: readonly (readonly [string, string])[]
+      readonly headers: HeaderLines
+      /** For log and metrics, as in a refusal. */
+      readonly reason?: string
     }
-  /** `reason` goes to log and metrics; the wire carries the status phrase alone. */
-  | { readonly verdict: 'reject'; readonly status: number; readonly reason: string }
+  | {
+      readonly verdict: 'reject'
+      readonly status: number
+      /** Goes to log and metrics; the wire carries `phrase`. */
+      readonly reason: string
+      /** More for the response, such as Retry-After. */
+      readonly headers?: HeaderLines | undefined
+      /** Default: the one of RFC 3261 for the status. */
+      readonly phrase?: string | undefined
+    }
   | { readonly verdict: 'drop'; readonly reason: string }
   /** `reason`: why the stage has no opinion; it becomes the pipeline's where no stage has one. */
   | { readonly verdict: 'abstain'; readonly reason?: string }

@@ -17,6 +17,8 @@ export interface SharedClaimsOptions {
   readonly shared: RedisClaims
   /** This node's memory, and nobody else's. */
   readonly local: MemoryClaims
+  /** The clock that what is claimed is dated by. */
+  readonly now: () => Date
   /** Told once per change; it begins as `shared`. `detail` says why, and holds no secret. */
   readonly onState: (state: ClaimsState, detail: string) => void
 }
@@ -31,7 +33,7 @@ export interface SharedClaims extends Claims {
 const EVERY_MS = 1000
 
 /** Makes the claims, and begins to look after the store. Keeps no process alive. */
-export function createSharedClaims({ shared, local, onState }: SharedClaimsOptions): SharedClaims {
+export function createSharedClaims({ shared, local, now, onState }: SharedClaimsOptions): SharedClaims {
   let state: ClaimsState = 'shared'
   let since: Date | undefined
   let epoch: string | undefined
@@ -42,14 +44,14 @@ export function createSharedClaims({ shared, local, onState }: SharedClaimsOptio
     if (closed || next === state) return
     state = next
     // Before, others claimed what this memory does not know; behind, what they noted in theirs.
-    since = new Date()
+    since = now()
     onState(next, detail)
   }
 
   function heard(found: string): void {
     // Empty where it had no memory for one.
     if (found === '' || found === epoch) return
-    if (epoch !== undefined) since = new Date()
+    if (epoch !== undefined) since = now()
     epoch = found
   }
 

@@ -30,6 +30,49 @@ function guarded(req: FakeRequest, pipeline = pipelineOf()) {
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 const INVITE = bytesOf({ body: 'v=0\r\n', add: [['Content-Length', '5']] })
 
+const answer = () => [['Proxy-Authentication-Info', 'nc=1']] as const
+
+describe('a verdict of a digest stage', () => {
+  const identity = { kind: 'user', username: 'alice', realm: 'r', attributes: {} } as const
+
+  it('takes credentials of ours out of the line that the host made of all', () => {
+    const bytes = bytesOf({
+      add: [
+        ['Proxy-Authorization', 'Digest ours'],
+        ['Proxy-Authorization', 'Digest th\xc3\xa4irs'],
+        ['Authorization', 'Digest ours'],
+      ],
+    })
+    const req = fakeRequest(bytes)
+    const edit = [
+      { name: 'proxy-authorization', value: 'Digest ours', left: '' },
+      { name: 'Authorization', value: 'Digest ours', left: '' },
+    ]
+    const { passed } = guarded(
+      req,
+      stage(() => ({ verdict: 'accept', identity, remove: [], edit, answer })),
+    )
+    expect(passed).toEqual([undefined])
+    const entries = Object.entries(req.headers).filter(([name]) => /authorization/i.test(name))
+    expect(entries.map(([, value]) => value)).toEqual(['Digest thäirs'])
+    expect(req).toHaveProperty('answer', answer)
+  })
+
+  it('answers with the phrase and headers of a refusal', () => {
+    const headers = [['Retry-After', '5']] as const
+    const { sent } = guarded(
+      fakeRequest(INVITE),
+      stage(() => ({ verdict: 'reject', status: 403, reason: 'x', phrase: 'Not relaying', headers })),
+    )
+    expect(sent).toEqual([[403, 'Not relaying', { headers: { 'Retry-After': '5' } }]])
+    const busy = guarded(
+      fakeRequest(INVITE),
+      stage(() => ({ verdict: 'reject', status: 503, reason: 'x', headers })),
+    )
+    expect(busy.sent).toEqual([[503, { headers: { 'Retry-After': '5' } }]])
+  })
+})
+
 describe('a request that is accepted', () => {
   it('goes on with its identity, and without its token', () => {
     const req = fakeRequest(signedBytes(INVITE))

@@ -38,6 +38,26 @@ const fault = (parts: Parts): string => {
   return result.ok ? 'taken' : result.reason
 }
 
+describe('credentials that were ours', () => {
+  it('are not seen by the app, those of others are', () => {
+    const add = [
+      ['Authorization', 'Digest realm="ours"'],
+      ['Authorization', 'Digest realm="theirs"'],
+      ['X-A', 'one, two'],
+    ] as const
+    const edit = [
+      { name: 'authorization', value: 'Digest realm="ours"', left: '' },
+      { name: 'X-A', value: 'one, two', left: 'two' },
+    ]
+    const result = toSipMessage(viewOf(parsed(bytesOf({ add }))), REMOTE, new Set(), edit)
+    if (!result.ok) throw new Error(result.reason)
+    expect(result.message.headers).toMatchObject({
+      authorization: [{ scheme: 'Digest', realm: '"theirs"' }],
+      'x-a': 'two',
+    })
+  })
+})
+
 describe('the object is the one that the package makes', () => {
   it.each<[string, Buffer]>([
     ['of a plain request', bytesOf()],

@@ -30,7 +30,11 @@ expires = 2100-01-01T00:00:00Z
 name = "k2"
 value = "${SECRETS.new}"
 active_from = 2026-01-01T00:00:00Z
+[[groups.nonces.keys]]
+name = "n1"
+value = "${SECRETS.other}"
 `,
+  'users.toml': '',
   'edge.toml': `
 keyring = "keys.toml"
 state = "state"
@@ -50,6 +54,11 @@ request = "$rm:$ru:$ci"
 sources = ["127.0.0.1"]
 target = "127.0.0.1:9"
 agreement = "main"
+[users]
+domains = ["example.org"]
+nonce_group = "nonces"
+[users.credentials]
+source = "users.toml"
 `,
 }
 
@@ -97,7 +106,7 @@ async function exported(): Promise<Map<string, Map<string, Set<string>>>> {
 /** Labels that Prometheus adds when it scrapes. */
 const OF_THE_TARGET = ['instance', 'job']
 /** Labels whose values come from the configuration: any value goes. */
-const CONFIGURED = new Set(['peer', 'group', 'key', 'instance', 'job'])
+const CONFIGURED = new Set(['peer', 'group', 'key', 'instance', 'job', 'backend', 'store'])
 
 const rules = readRules(deployFile(RULES))
 const recorded = new Map(
@@ -232,7 +241,7 @@ describe('the dashboard', () => {
   it('has the rows of the outline, in order', () => {
     expect(dashboard.schemaVersion).toBeGreaterThanOrEqual(38)
     const rows = dashboard.panels.filter(({ type }) => type === 'row').map(({ title }) => title)
-    expect(rows).toEqual(['Now', 'Rotation', 'Peers', 'Threats', 'Service'])
+    expect(rows).toEqual(['Now', 'Rotation', 'Peers', 'Threats', 'Service', 'Users'])
   })
 
   it('has panels side by side, none over another, each with an id and queries of its own', () => {

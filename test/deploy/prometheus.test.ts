@@ -29,6 +29,8 @@ import { openPeer, type UdpPeer } from '../support/udp-peer.ts'
 
 const rules = deployFile(RULES)
 
+const NONCE_SECRET = 'xks_Wm4nTz8rBx1yKc6vLq3pHd9sJg2fUa7eRoIiNqMtYkZ'
+
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 const STARTED = Date.now()
@@ -48,6 +50,9 @@ expires = ${at(3 * DAY)}
 [[groups.trunk-b.keys]]
 name = "${ofTrunkB}"
 value = "${SECRETS.other}"
+[[groups.nonces.keys]]
+name = "n1"
+value = "${NONCE_SECRET}"
 `
 
 const TEXT = '$rm:$fu:$tu:$ru:$ci:$hdr(CSeq)'
@@ -75,6 +80,11 @@ agreement = "main"
 sources = ["127.0.0.77"]
 target = "127.0.0.77:9"
 agreement = "main"
+[users]
+domains = ["example.org"]
+nonce_group = "nonces"
+[users.credentials]
+source = "users.toml"
 `
 
 /** An edge that shares its keyring; the store of claims is the digest stage's. */
@@ -220,7 +230,9 @@ describeWith('Prometheus', ['prometheus', 'redis-server'], () => {
     peers.push(await openPeer(), await openPeer(), await openPeer())
     const [carrier, upstream, stranger] = peers as [UdpPeer, UdpPeer, UdpPeer]
     const config = configText(carrier, upstream)
-    const edges = await Promise.all(['b1', 'b2'].map((name) => startEdge(config, keyringText(name))))
+    const edges = await Promise.all(
+      ['b1', 'b2'].map((name) => startEdge(config, keyringText(name), { 'users.toml': '' })),
+    )
     running.push(...edges)
     const [first] = edges.map(startedOf) as [Started, Started]
     sharing = await startSharing()
@@ -308,7 +320,7 @@ describeWith('Prometheus', ['prometheus', 'redis-server'], () => {
   it('tells on which groups the nodes agree', async () => {
     const versions = await query('count by (group) (count by (group, fingerprint) (xkeys_keyring_info))')
     const byGroup = Object.fromEntries(versions.map(({ labels, value }) => [labels['group'], value]))
-    expect(byGroup).toEqual({ shared: 1, 'trunk-a': 1, 'trunk-b': 2 })
+    expect(byGroup).toEqual({ nonces: 1, shared: 1, 'trunk-a': 1, 'trunk-b': 2 })
   })
 
   it('evaluates every rule without an error, and raises the alerts that it should', async () => {

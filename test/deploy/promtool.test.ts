@@ -96,6 +96,16 @@ const MUTANTS: readonly (readonly [alert: string, from: string, to: string])[] =
   ['XkeysFloodSuppressed', 'for: 10m', 'for: 1m'],
   ['XkeysInviteTableFull', '18000', '16000'],
   ['XkeysInviteTableFull', 'for: 5m', 'for: 0m'],
+  ['XkeysDigestBruteForce', '{reason=~"password-wrong|user-unknown|ha1-missing|hook-refused"}', ''],
+  ['XkeysDigestBruteForce', 'user-unknown|', ''],
+  ['XkeysDigestBruteForce', '> 5', '> 3'],
+  ['XkeysDigestBruteForce', 'for: 5m', 'for: 0m'],
+  ['XkeysDigestStoreDown', ' == 0', ''],
+  ['XkeysDigestStoreDown', 'for: 1m', 'for: 0m'],
+  ['XkeysDigestOverload', '> 0', '>= 0'],
+  ['XkeysDigestOverload', 'for: 5m', 'for: 0m'],
+  ['XkeysClaimsNearlyFull', '> 0.9', '> 0.8'],
+  ['XkeysClaimsNearlyFull', 'for: 5m', 'for: 0m'],
 ]
 
 describeWith('the cases of the alerts', ['promtool'], () => {

@@ -25,6 +25,29 @@ function open(options: Partial<FailureOptions> = {}): {
 const fail = (failures: Failures, times: number, address = '192.0.2.1', user = 'alice'): readonly unknown[] =>
   Array.from({ length: times }, () => failures.fail(address, user))
 
+describe('a ban by hand', () => {
+  it('holds as one that was earned, but not for who is allowed', () => {
+    let now = 0
+    const failures = createFailures({
+      ban: 1000,
+      isAllowed: (address) => address === '192.0.2.9',
+      now: () => now,
+    })
+    expect(failures.ban('192.0.2.1')).toBe('source')
+    expect(failures.isBanned('192.0.2.1')).toBe(true)
+    expect(failures.ban('192.0.2.9')).toBeUndefined()
+    expect(failures.isBanned('192.0.2.9')).toBe(false)
+    now = 1000
+    expect(failures.isBanned('192.0.2.1')).toBe(false)
+  })
+
+  it('is not made for want of room', () => {
+    const failures = createFailures({ capacity: 1, now: () => 0 })
+    expect([failures.ban('192.0.2.1'), failures.ban('192.0.2.2')]).toEqual(['source', undefined])
+    expect(failures.overflows).toBe(1)
+  })
+})
+
 describe('a source', () => {
   it('is banned by its failures, and says so once', () => {
     const { failures } = open()

@@ -13,7 +13,13 @@ const old = createKey({ name: 'old', secret: SECRETS.old })
 const next = createKey({ name: 'next', secret: SECRETS.new, activeFrom: new Date(START + 60_000) })
 const ring = (...keys: readonly ReturnType<typeof createKey>[]): Keyring => createKeyring([['nonces', keys]])
 
-const origin: NonceOrigin = { realm: 'example.org', source: '192.0.2.1', callId: 'call' }
+const origin: NonceOrigin = {
+  realm: 'example.org',
+  source: '192.0.2.1',
+  callId: 'call',
+  fromTag: 'tag',
+  scope: 'register',
+}
 
 function open(options: Partial<NonceOptions> = {}, at: () => number = () => START): Nonces {
   return createNonces({ keyring: ring(old), group: 'nonces', time: at, ...options })
@@ -90,6 +96,26 @@ describe('a nonce', () => {
   })
 })
 
+describe('N6: binding by scope', () => {
+  const nonces = open({ bind: { register: ['source'], dialog: ['call-id', 'from-tag'] } })
+  const make = (scope: NonceOrigin['scope']): string => nonces.make('MD5', [], { ...origin, scope })!
+  const changed = (nonce: string): readonly string[] =>
+    (['source', 'callId', 'fromTag'] as const).map((part) => ask(nonces, nonce, { ...origin, [part]: 'x' }))
+
+  it.each([
+    ['register', ['foreign', 'fresh', 'fresh']],
+    ['initial', ['fresh', 'fresh', 'fresh']],
+    ['dialog', ['fresh', 'foreign', 'foreign']],
+  ] as const)('of %s', (scope, expected) => {
+    expect(changed(make(scope))).toEqual(expected)
+  })
+
+  it('is told by the nonce, in whatever scope it comes back: an ACK repeats what its INVITE had', () => {
+    expect(ask(nonces, make('initial'), { ...origin, scope: 'dialog', callId: 'x' })).toBe('fresh')
+    expect(ask(nonces, make('dialog'), { ...origin, scope: 'initial' })).toBe('fresh')
+  })
+})
+
 describe('binding', () => {
   const elsewhere = { ...origin, source: '192.0.2.9' }
   const otherCall = { ...origin, callId: 'another' }
@@ -112,9 +138,9 @@ describe('binding', () => {
 
   it('keeps its parts apart', () => {
     const nonces = open({ bind: ['source', 'call-id'] })
-    const nonce = nonces.make('MD5', [], { realm: 'a', source: 'bc', callId: 'd' })!
-    expect(ask(nonces, nonce, { realm: 'a', source: 'b', callId: 'cd' })).toBe('foreign')
-    expect(ask(nonces, nonce, { realm: 'ab', source: 'c', callId: 'd' })).toBe('foreign')
+    const nonce = nonces.make('MD5', [], { ...origin, realm: 'a', source: 'bc', callId: 'd' })!
+    expect(ask(nonces, nonce, { ...origin, realm: 'a', source: 'b', callId: 'cd' })).toBe('foreign')
+    expect(ask(nonces, nonce, { ...origin, realm: 'ab', source: 'c', callId: 'd' })).toBe('foreign')
   })
 
   it('is read from the nonce: a change of the setting spoils none that are out', () => {

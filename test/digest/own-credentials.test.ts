@@ -23,8 +23,8 @@ describe('I7: credentials of ours', () => {
       ['proxy-AUTHORIZATION', digest('also-ours')],
     )
     expect(lines).toEqual([
-      { header: 'Authorization', value: digest('ours'), left: '' },
-      { header: 'Proxy-Authorization', value: digest('also-ours'), left: '' },
+      { name: 'Authorization', value: digest('ours'), left: '' },
+      { name: 'Proxy-Authorization', value: digest('also-ours'), left: '' },
     ])
     expect(names).toEqual(['Authorization', 'Proxy-Authorization'])
   })
@@ -37,7 +37,7 @@ describe('I7: credentials of ours', () => {
       ['Authorization', digest('ours')],
       ['Authorization', digest('also-ours')],
     )
-    expect(lines.map(({ header, value }) => `${header}: ${value}`)).toEqual([
+    expect(lines.map(({ name, value }) => `${name}: ${value}`)).toEqual([
       `Authorization: ${digest('ours')}`,
       `Authorization: ${digest('also-ours')}`,
       `Proxy-Authorization: ${digest('ours')}`,

@@ -35,7 +35,12 @@ describe('stores', () => {
   ])('P16: a credential store that %s is 503, never an accept', async (_, credentials) => {
     const failures = createFailures({ perSource: 1, now: () => 0 })
     const rig = createRig({ credentials, failures })
-    expect(await settle(rig)).toEqual({ verdict: 'reject', status: 503, reason: 'store-unavailable' })
+    expect(await settle(rig)).toEqual({
+      verdict: 'reject',
+      status: 503,
+      reason: 'store-unavailable',
+      headers: [['Retry-After', '5']],
+    })
     expect(failures.banned).toBe(0)
     expect(JSON.stringify(rig.events)).not.toContain(PASSWORD)
   })

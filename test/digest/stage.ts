@@ -154,6 +154,12 @@ export function challengeIn(verdict: Verdict, algorithm = ''): string {
   return found[1]
 }
 
+/** An acceptance; any other verdict is a failure. */
+export function accepted(verdict: Verdict): Extract<Verdict, { verdict: 'accept' }> {
+  if (verdict.verdict !== 'accept') throw new Error(`no acceptance but ${JSON.stringify(verdict)}`)
+  return verdict
+}
+
 /** A line of credentials. */
 export const www = (value: string): Line => ['Authorization', value]
 export const proxy = (value: string): Line => ['Proxy-Authorization', value]

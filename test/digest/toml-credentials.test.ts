@@ -2,23 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { computeHa1 } from '../../src/digest/response.ts'
 import { parseCredentials } from '../../src/digest/toml-credentials.ts'
 import { errorOf } from '../keyring/error-of.ts'
-import { credentialContract, STORED } from '../support/contracts/credentials.ts'
+import { credentialContract } from '../support/contracts/credentials.ts'
+import { tomlOfStored } from '../support/contracts/stored-toml.ts'
 
-const text = (value: string): string => JSON.stringify(value)
-const STORED_TOML = STORED.map((account) =>
-  [
-    '[[users]]',
-    `username = ${text(account.username)}`,
-    `realm = ${text(account.realm)}`,
-    `password = ${text(account.password)}`,
-    ...(account.status ? [`status = "${account.status}"`] : []),
-    ...(account.identities ? [`identities = ${JSON.stringify(account.identities)}`] : []),
-    ...(account.registersFor ? [`registers_for = ${JSON.stringify(account.registersFor)}`] : []),
-    ...(account.attributes ? ['[users.attributes]', 'plan = "gold"'] : []),
-  ].join('\n'),
-).join('\n\n')
-
-credentialContract(async () => ({ store: parseCredentials(STORED_TOML) }))
+credentialContract(async () => ({ store: parseCredentials(tomlOfStored()) }))
 
 const MD5 = computeHa1('MD5', 'dave', 'r', 'p').toString('hex')
 const SHA256 = computeHa1('SHA-256', 'dave', 'r', 'p').toString('hex')

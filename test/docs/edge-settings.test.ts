@@ -11,6 +11,9 @@ import { repositoryFile } from '../support/xkeys.ts'
 const page = repositoryFile('docs/edge.md')
 const settings = describeSettings()
 
+/** `[trunks.carrier]`, `[[users.quirks]]`. */
+const headerOf = (name: string): string => (name.endsWith('[]') ? `[[${name.slice(0, -2)}]]` : `[${name}]`)
+
 /** A configuration made of the examples alone, with the second trunk that `reaches` names. */
 function ofExamples(): string {
   const names: Readonly<Record<string, string>> = {
@@ -24,7 +27,7 @@ function ofExamples(): string {
       // It stands there as the table that it may be.
       .filter((setting) => setting.table === table && !(table === '' && setting.name === 'keyring'))
       .map((setting) => `${setting.name} = ${setting.example}`)
-    return [...(name === '' ? [] : [`[${name}]`]), ...lines].join('\n')
+    return [...(name === '' ? [] : [headerOf(name)]), ...lines].join('\n')
   })
   const branch = '[trunks.branch]\nsources = ["127.0.0.3"]\ntarget = "127.0.0.3:5060"\nagreement = "carrier"'
   return [...text, branch].join('\n')
@@ -65,6 +68,10 @@ describe('the settings of the edge', () => {
       'trunks.NAME.sources',
       'trunks.NAME.target',
       'trunks.NAME.agreement',
+      'users.domains',
+      'users.nonce_group',
+      'users.quirks[].user_agent',
+      'users.credentials.source',
       'kek.from',
       'metrics.listen',
     ])

@@ -148,7 +148,9 @@ describe('the settings of the client', () => {
     const table = tableOf(
       'username = "u"\npassword = "file:password"\ndb = 3\nlist = ["env:A", { b = "env:A" }]\ntls = { ca = "file:ca.pem", servername = "file" }\n',
     )
-    expect(fetchRedisOptions(table, { env: { A: 'from the environment' }, directory: folder })).toEqual({
+    expect(
+      fetchRedisOptions(table, ['keyring'], { env: { A: 'from the environment' }, directory: folder }),
+    ).toEqual({
       username: 'u',
       password: 'from a file',
       db: 3,
@@ -159,7 +161,7 @@ describe('the settings of the client', () => {
 
   it('tell each reference that leads nowhere', () => {
     const table = tableOf('a = "env:X"\nb = ["file:nowhere"]')
-    const { issues } = errorOf(() => fetchRedisOptions(table, { env: {}, directory: '.' }))
+    const { issues } = errorOf(() => fetchRedisOptions(table, ['keyring'], { env: {}, directory: '.' }))
     expect(issues.map(({ path }) => path)).toEqual(['keyring.redis.a', 'keyring.redis.b[0]'])
   })
 })

@@ -527,6 +527,12 @@ function faultsOf(text: string): readonly Issue[] {
   }
 }
 
+/** `[trunks.carrier]`, `[[users.quirks]]`. */
+function headerOf(table: string): string {
+  const name = table.replace('NAME', 'carrier')
+  return name.endsWith('[]') ? `[[${name.slice(0, -2)}]]` : `[${name}]`
+}
+
 describe('whatever stands in place of a setting', () => {
   const settings = describeSettings().filter(({ table }) => table !== '')
   const tables = [...new Set(settings.map(({ table }) => table))]
@@ -547,7 +553,7 @@ describe('whatever stands in place of a setting', () => {
     [
       'state = "state"',
       ...tables.flatMap((table) => [
-        `[${table.replace('NAME', 'carrier')}]`,
+        headerOf(table),
         ...settings
           .filter((setting) => setting.table === table)
           .map(({ name, example }) => `${name} = ${replace(table, name, example)}`),
@@ -558,8 +564,9 @@ describe('whatever stands in place of a setting', () => {
   it.each(ODD)('%s: a configuration, or its own path and line and no other', (odd) => {
     for (const { table, name } of settings) {
       const text = write((where, what, example) => (where === table && what === name ? odd : example))
-      const path = `${table}.${name}`.replace('NAME', 'carrier')
-      const line = text.slice(0, text.indexOf(`\n${name} = ${odd}\n`)).split('\n').length + 1
+      const path = `${table.replace('NAME', 'carrier').replace('[]', '[0]')}.${name}`
+      const at = text.indexOf(`\n${name} = ${odd}\n`, text.indexOf(`\n${headerOf(table)}\n`))
+      const line = text.slice(0, at).split('\n').length + 1
       // A keyring that is a file has no name and no Redis; the name of a shared one is that which it is sealed under.
       const touches = table === 'keyring' ? /^(?:keyring\.|kek\.sealed_as)/ : /^$/
       const elsewhere = faultsOf(text).filter(
@@ -570,7 +577,7 @@ describe('whatever stands in place of a setting', () => {
   })
 
   it.each(ODD)('%s for a whole table: the same', (odd) => {
-    for (const name of ['listen', 'upstream', 'agreements', 'trunks', 'metrics', 'log', 'limits']) {
+    for (const name of ['listen', 'upstream', 'agreements', 'trunks', 'users', 'metrics', 'log', 'limits']) {
       const rest = write((_, __, example) => example).replaceAll(
         new RegExp(`\\[${name}(?=[.\\]])`, 'g'),
         '[other',

@@ -189,10 +189,11 @@ describePeers('nodes that share a keyring', ['redis-server'], () => {
     const revoked = await place.run('key revoke k2 CONFIG --group gw', env)
     expect(revoked).toMatchObject({ stderr: '', exit: 0 })
     expect(node.said()).toEqual(['loaded 2'])
-    const claims = await openClaims(loadConfig(join(place.folder, 'n1.toml'), env, new Date()), {
-      capacity: 10,
-      log: node.service.log,
-    })
+    const claims = await openClaims(
+      loadConfig(join(place.folder, 'n1.toml'), env, new Date()),
+      { capacity: 10, shared: undefined },
+      { log: node.service.log, time: Date.now, monotonic: () => performance.now() },
+    )
     await until(async () => expect(await claims.claims.claim('key', 'value', 60_000)).toMatch(/new|same/))
     expect(claims.state?.()).toBe('shared')
     await claims.close()

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { expect, it, onTestFinished, vi } from 'vitest'
+import type { RedisConfig } from '../../src/edge/config-redis.ts'
 import { openClaims } from '../../src/edge/open-claims.ts'
 import { loadConfig } from '../../src/edge/service.ts'
 import { fleetPlace, RING } from '../support/fleet.ts'
@@ -11,10 +12,12 @@ const MINUTE = 60_000
 const until = (check: () => Promise<void> | void): Promise<void> =>
   vi.waitFor(check, { timeout: 15_000, interval: 30 })
 
-async function open(path: string) {
+async function open(path: string, shared?: RedisConfig) {
   const lines: string[] = []
   const log = pino({ base: null }, { write: (line) => void lines.push(line) })
-  const opened = await openClaims(loadConfig(path, {}, new Date()), { capacity: 100, log })
+  const config = { capacity: 100, shared }
+  const clocks = { time: Date.now, monotonic: () => performance.now() }
+  const opened = await openClaims(loadConfig(path, {}, new Date()), config, { log, ...clocks })
   onTestFinished(() => opened.close())
   return { ...opened, events: () => lines.map((line) => (JSON.parse(line) as { event: string }).event) }
 }

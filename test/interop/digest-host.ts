@@ -30,6 +30,17 @@ export interface DigestHost {
 
 const monotonic = (): number => performance.now()
 
+function answer(
+  bytes: Buffer,
+  source: Endpoint,
+  { decision, respond }: AuthenticateResult,
+): Buffer | undefined {
+  if (decision.verdict !== 'accept') return respond
+  const parsed = parseMessage(bytes)
+  if (!parsed.ok || parsed.message.method === 'ACK') return undefined
+  return buildResponse(viewOf(parsed.message), source, { status: 200, headers: decision.answer?.() })
+}
+
 /** Starts a host; what is accepted is answered with 200 and Authentication-Info. */
 export async function startDigestHost(
   local: Endpoint,
@@ -49,20 +60,6 @@ export async function startDigestHost(
   })
   const pipeline = createPipeline([stage])
   const socket = createSocket('udp4')
-
-  function answer(
-    bytes: Buffer,
-    source: Endpoint,
-    { decision, respond }: AuthenticateResult,
-  ): Buffer | undefined {
-    if (decision.verdict !== 'accept') return respond
-    const parsed = parseMessage(bytes)
-    const event = events.at(-1)
-    if (!parsed.ok || parsed.message.method === 'ACK' || event?.event !== 'accepted') return undefined
-    const info = event.authenticationInfo()
-    const headers: [string, string][] = info === undefined ? [] : [['Authentication-Info', info]]
-    return buildResponse(viewOf(parsed.message), source, { status: 200, headers })
-  }
 
   socket.on('message', (bytes, { address, port }) => {
     const source = { address, port }

@@ -16,6 +16,7 @@ import {
 } from '../support/peers.ts'
 import { startDigestHost, type DigestHost } from './digest-host.ts'
 import { headerOf, openEnd, type UdpEnd } from './endpoint.ts'
+import { generator, LETTERS, SPECIAL } from './generated.ts'
 
 // ── SIPp asks us ──
 
@@ -91,15 +92,6 @@ describePeers('SIPp asks us', ['sipp'], () => {
 
 // ── Kamailio judges and computes what we compute ──
 
-/** A generator of numbers below `limit`, the same in every run. */
-function seeded(seed: number): (limit: number) => number {
-  let state = seed
-  return (limit) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * limit)
-  }
-}
-
 /** One generated request and who asks it. */
 interface Case {
   readonly method: string
@@ -113,14 +105,8 @@ interface Case {
   readonly body: string
 }
 
-const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
-const SPECIAL = "äß€ñ漢.-_~!*'()&=+$,;/?:@#%^[]{}|<>`"
-
 function makeCases(count: number): readonly Case[] {
-  const below = seeded(20_261_121)
-  const pick = <T>(from: readonly T[]): T => from[below(from.length)]!
-  const word = (alphabet: string, most: number): string =>
-    Array.from({ length: 1 + below(most) }, () => pick([...alphabet])).join('')
+  const { below, pick, word } = generator(20_261_121)
   return Array.from({ length: count }, (_, i) => ({
     method: pick(['REGISTER', 'INVITE', 'MESSAGE', 'SUBSCRIBE', 'OPTIONS', 'PUBLISH']),
     username:

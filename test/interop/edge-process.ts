@@ -15,12 +15,20 @@ export interface EdgeProcess extends Running {
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>
 }
 
-/** Starts the edge with the two files, and waits until it says that it runs. */
-export async function startEdge(config: string, keyring: string): Promise<EdgeProcess> {
+/**
+ * Starts the edge with the two files, and waits until it says that it runs.
+ * @param files others that its configuration names
+ */
+export async function startEdge(
+  config: string,
+  keyring: string,
+  files: Readonly<Record<string, string>> = {},
+): Promise<EdgeProcess> {
   if (!existsSync(CLI)) throw new Error('dist/ is not built: run npm run build')
   const folder = tempFolder()
   writeFileSync(join(folder, 'edge.toml'), config)
   writeFileSync(join(folder, 'keyring.toml'), keyring)
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 })
   const edge = start(process.execPath, [CLI, 'run', '--config', join(folder, 'edge.toml')], folder)
   let metrics: { address: string; port: number } | undefined
   await waitUntil(edge, () => {

@@ -8,8 +8,9 @@ import { programPath, start, tempFolder, waitUntil, isFree } from '../support/pe
 import { MIXED } from './sipp-mix.ts'
 import { SCENARIOS } from './sipp-scenarios.ts'
 import { TOLD } from './sipp-told.ts'
+import { OF_USERS } from './users-scenarios.ts'
 
-const ALL = { ...SCENARIOS, ...MIXED, ...TOLD }
+const ALL = { ...SCENARIOS, ...MIXED, ...TOLD, ...OF_USERS }
 
 /** How a run ended. */
 export interface SippResult {
@@ -36,6 +37,8 @@ export interface SippOptions {
   readonly seconds?: number
   /** How long a message is waited for, seconds. */
   readonly patience?: number
+  /** The digest-uri that it hashes, without its scheme; by default the address that it sends to. */
+  readonly authUri?: string
   /** What to keep for the test to read. */
   readonly keep?: 'messages'
 }
@@ -57,6 +60,7 @@ export async function startSipp({
   list,
   seconds = 40,
   patience = 8,
+  authUri,
   keep,
 }: SippOptions): Promise<Sipp> {
   const folder = tempFolder()
@@ -74,6 +78,7 @@ export async function startSipp({
       // Of 11 messages one may arrive where many are lost.
       ['-max_invite_retrans', '10'],
       list === undefined ? [] : ['-inf', path('list.csv')],
+      authUri === undefined ? [] : ['-auth_uri', authUri],
       to === undefined ? [] : ['-r', String(rate), `${to.address}:${to.port}`],
     ].flat(),
     folder,

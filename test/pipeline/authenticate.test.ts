@@ -27,6 +27,47 @@ function ask(bytes: Uint8Array, by: Pipeline = pipeline): AuthenticateResult {
 }
 const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString('latin1')
 
+const answer = () => [['Authentication-Info', 'nc=1']] as const
+
+describe('what a verdict carries', () => {
+  it('is headers and phrase of a refusal', () => {
+    const headers = [['Retry-After', '5']] as const
+    const by = always({ verdict: 'reject', status: 503, reason: 'x', headers, phrase: 'Away' })
+    const { respond } = ask(bytesOf(), by)
+    expect(text(respond)).toMatch(/^SIP\/2\.0 503 Away\r\n/)
+    expect(text(respond)).toContain('\r\nRetry-After: 5\r\n')
+  })
+
+  it('is the reason of a challenge', () => {
+    const challenge = { verdict: 'challenge', status: 407, headers: [], reason: 'nonce-stale' } as const
+    expect(ask(bytesOf(), always(challenge)).decision).toEqual({ ...challenge, stage: 'always' })
+    const ack = bytesOf({ start: 'ACK sip:b@c SIP/2.0', with: { CSeq: '1 ACK' } })
+    expect(ask(ack, always(challenge)).decision).toMatchObject({ verdict: 'drop', reason: 'nonce-stale' })
+  })
+
+  it('is lines to change, and headers for the answer', () => {
+    const edit = [{ name: 'X-A', value: 'one, two', left: 'two' }]
+    const identity = { kind: 'unsigned', peer: 'p' } as const
+    const by = always({ verdict: 'accept', identity, remove: ['X-B'], edit, answer })
+    const { decision, forward } = ask(
+      bytesOf({
+        add: [
+          ['X-A', 'one, two'],
+          ['X-B', 'x'],
+        ],
+      }),
+      by,
+    )
+    expect(decision).toEqual({ verdict: 'accept', identity, remove: ['X-B'], edit, answer, stage: 'always' })
+    expect(text(forward)).toBe(text(bytesOf({ add: [['X-A', 'two']] })))
+  })
+
+  it('is no phrase that breaks the line', () => {
+    const by = always({ verdict: 'reject', status: 403, reason: 'x', phrase: 'No\r\nX-Evil: 1' })
+    expect(() => ask(bytesOf(), by)).toThrow(RangeError)
+  })
+})
+
 describe('what is accepted', () => {
   it('goes on without its token, every other byte kept', () => {
     const bytes = bytesOf({ add: ['X-Odd  :  kept  ', ['Content-Length', '4']], body: 'v=0\n' })

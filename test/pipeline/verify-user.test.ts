@@ -11,6 +11,7 @@ import { viewOf } from '../../src/message/view.ts'
 import { errorOf } from '../keyring/error-of.ts'
 import { answerTo, hashOf, paramsOf, PASSWORD, type AnswerInput } from '../digest/client.ts'
 import {
+  accepted,
   attempt,
   challengeIn,
   createRig,
@@ -18,10 +19,10 @@ import {
   proxy,
   requestBytes,
   START,
-  type Rig,
   www,
 } from '../digest/stage.ts'
 
+const BUSY = [['Retry-After', '5']] as const
 const ALICE = { kind: 'user', username: 'alice', realm: 'example.org', attributes: { plan: 'gold' } } as const
 
 describe('a registration', () => {
@@ -39,7 +40,9 @@ describe('a registration', () => {
 
   it('with the right answer is accepted, and loses what is ours', () => {
     const rig = createRig()
-    expect(attempt(rig)).toEqual({ verdict: 'accept', identity: ALICE, remove: ['Authorization'] })
+    const { answer, ...rest } = accepted(attempt(rig))
+    expect(rest).toEqual({ verdict: 'accept', identity: ALICE, remove: ['Authorization'] })
+    expect(answer).toBeTypeOf('function')
     expect(rig.last()).toBe('accepted')
   })
 
@@ -87,7 +90,7 @@ describe('other requests', () => {
     const rig = createRig()
     const verdict = rig.judge(requestBytes({ method: 'INVITE' }))
     expect(verdict).toMatchObject({ verdict: 'challenge', status: 407 })
-    expect(attempt(rig, {}, { method: 'INVITE' })).toEqual({
+    expect(attempt(rig, {}, { method: 'INVITE' })).toMatchObject({
       verdict: 'accept',
       identity: ALICE,
       remove: ['Proxy-Authorization'],
@@ -371,7 +374,7 @@ describe('T24: nonce counts', () => {
     for (let i = 1; i < 100; i++) ask(String(i).padStart(8, '0'), 'wrong')
     expect(ask('00000001').verdict).toBe('accept')
     expect(ask('00000002').verdict).toBe('accept')
-    expect(ask('00000003')).toEqual({ verdict: 'reject', status: 503, reason: 'claims-full' })
+    expect(ask('00000003')).toEqual({ verdict: 'reject', status: 503, reason: 'claims-full', headers: BUSY })
     ask('00000001')
     expect(rig.last()).toBe('challenged: nonce-replayed')
   })
@@ -466,22 +469,38 @@ describe('C5: stale nonces', () => {
 
   it('none can be made without a key: 503', () => {
     const rig = createRig({ nonces: { keyring: () => nonceRing() } })
-    expect(rig.judge(requestBytes())).toEqual({ verdict: 'reject', status: 503, reason: 'nonce-key-missing' })
+    expect(rig.judge(requestBytes())).toEqual({
+      verdict: 'reject',
+      status: 503,
+      reason: 'nonce-key-missing',
+      headers: BUSY,
+    })
   })
 })
 
 describe('where requests may go', () => {
   it.each([
-    ['P3: neither end ours', { method: 'INVITE', from: '<sip:a@evil.example>' }, 'not-relaying'],
+    [
+      'P3: neither end ours',
+      { method: 'INVITE', from: '<sip:a@evil.example>' },
+      'not-relaying',
+      'Not relaying',
+    ],
     [
       'a stranger',
       { method: 'INVITE', from: '<sip:a@evil.example>', uri: 'sip:alice@example.org' },
       'stranger',
+      'Domain forbidden',
     ],
-    ['a foreign registration', { uri: 'sip:evil.example', to: '<sip:a@evil.example>' }, 'not-relaying'],
-    ['a foreign AoR', { to: '<sip:alice@evil.example>' }, 'domain-forbidden'],
-  ] as const)('%s: 403', (_, parts, reason) => {
-    expect(createRig().judge(requestBytes(parts))).toEqual({ verdict: 'reject', status: 403, reason })
+    [
+      'a foreign registration',
+      { uri: 'sip:evil.example', to: '<sip:a@evil.example>' },
+      'not-relaying',
+      'Not relaying',
+    ],
+    ['P8: a foreign AoR', { to: '<sip:alice@evil.example>' }, 'domain-forbidden', 'Domain forbidden'],
+  ] as const)('%s: 403', (_, parts, reason, phrase) => {
+    expect(createRig().judge(requestBytes(parts))).toEqual({ verdict: 'reject', status: 403, reason, phrase })
   })
 
   it('a stranger may be left to another stage', () => {
@@ -523,23 +542,46 @@ describe('I7: credentials', () => {
   it('of other realms are left', () => {
     const rig = createRig()
     const other = 'Digest username="x", realm="behind.example", nonce="n", uri="u", response="r"'
-    expect(attempt(rig, {}, { method: 'INVITE', add: [proxy(other)] })).toMatchObject({
-      verdict: 'accept',
-      remove: [],
-    })
-    const event = rig.events.at(-1)!
-    if (event.event !== 'accepted') throw new Error(event.event)
-    expect(event.credentials).toHaveLength(1)
-    expect(event.credentials[0]).toMatchObject({ header: 'Proxy-Authorization', left: '' })
-    expect(event.credentials[0]!.value).toContain('realm="example.org"')
+    const { remove, edit } = accepted(attempt(rig, {}, { method: 'INVITE', add: [proxy(other)] }))
+    expect(remove).toEqual([])
+    expect(edit).toHaveLength(1)
+    expect(edit![0]).toMatchObject({ name: 'Proxy-Authorization', left: '' })
+    expect(edit![0]!.value).toContain('realm="example.org"')
+  })
+
+  it.each(['INVITE', 'BYE', 'MESSAGE'])(
+    'of other realms go on with %s, ours do not, though they share a line',
+    (method) => {
+      const rig = createRig()
+      const other = 'Digest username="x", realm="behind.example", nonce="n", uri="u", response="r"'
+      const uri = 'sip:bob@example.com'
+      const ours = answerTo(challengeIn(rig.judge(requestBytes({ method }))), { method, uri })
+      const parts = { method, branch: 'z9hG4bKsame', cseq: 70 }
+      const bytes = requestBytes({ ...parts, add: [proxy(`${other}, ${ours}`), www(other), www('Bearer x')] })
+      const from = { transport: 'udp', source: { address: '192.0.2.1', port: 5060 } } as const
+      const result = authenticate(bytes, { ...from, local: from.source }, createPipeline([rig.stage]))
+      if (result instanceof Promise) throw new Error('a promise')
+      expect(String(result.forward)).toBe(
+        String(requestBytes({ ...parts, add: [proxy(other), www(other), www('Bearer x')] })),
+      )
+    },
+  )
+
+  it('go with an ACK and a CANCEL as well, and those of others stay', () => {
+    const { rig, line, same, note } = invited()
+    const other = proxy('Digest username="x", realm="behind.example", nonce="n", uri="u", response="r"')
+    const edit = [{ name: 'Proxy-Authorization', value: line[1], left: '' }]
+    const left = { verdict: 'accept', remove: [], edit }
+    expect(rig.judge(requestBytes({ method: 'CANCEL', ...same, add: [other, line] }))).toMatchObject(left)
+    note(200)
+    expect(rig.judge(ackWith([line, other]))).toMatchObject(left)
   })
 })
 
-const infoOf = (rig: Rig, body?: Uint8Array): Readonly<Record<string, string>> | undefined => {
-  const event = rig.events.at(-1)!
-  if (event.event !== 'accepted') throw new Error(event.event)
-  const value = event.authenticationInfo(body)
-  return value === undefined ? undefined : paramsOf(value)
+const infoOf = (verdict: Verdict, body?: Uint8Array): Readonly<Record<string, string>> | undefined => {
+  const [line] = accepted(verdict).answer!(body)
+  if (line !== undefined) expect(line[0]).toBe('Authentication-Info')
+  return line && paramsOf(line[1])
 }
 
 const h = (text: string): string => hashOf('SHA-256', text)
@@ -547,11 +589,11 @@ const h = (text: string): string => hashOf('SHA-256', text)
 describe('N11: Authentication-Info', () => {
   it('proves that we know the password', () => {
     const rig = createRig()
-    attempt(rig, { algorithm: 'SHA-256' })
-    const given = paramsOf(parsedAuthorization(rig))
+    const challenge = challengeIn(rig.judge(requestBytes()), 'SHA-256')
+    const verdict = rig.judge(requestBytes({ add: [www(answerTo(challenge))] }))
     const ha1 = h(`alice:example.org:${PASSWORD}`)
-    const rest = `${given['nonce']}:00000001:0a4f113b:auth:${h(':sip:example.org')}`
-    expect(infoOf(rig)).toEqual({
+    const rest = `${paramsOf(challenge)['nonce']}:00000001:0a4f113b:auth:${h(':sip:example.org')}`
+    expect(infoOf(verdict)).toEqual({
       rspauth: h(`${ha1}:${rest}`),
       qop: 'auth',
       nc: '00000001',
@@ -559,36 +601,30 @@ describe('N11: Authentication-Info', () => {
     })
   })
 
+  it('is Proxy-Authentication-Info where we relay', () => {
+    const [line] = accepted(attempt(createRig(), {}, { method: 'INVITE' })).answer!()
+    expect(line![0]).toBe('Proxy-Authentication-Info')
+  })
+
   it('covers the body of the response with auth-int', () => {
-    const rig = createRig({ qop: ['auth-int'] })
-    attempt(rig, { qop: 'auth-int' })
-    expect(infoOf(rig, Buffer.from('a'))).not.toEqual(infoOf(rig, Buffer.from('b')))
+    const verdict = attempt(createRig({ qop: ['auth-int'] }), { qop: 'auth-int' })
+    expect(infoOf(verdict, Buffer.from('a'))).not.toEqual(infoOf(verdict, Buffer.from('b')))
   })
 
   it('gives the next nonce when this one is past half its life', () => {
     const rig = createRig()
     const challenge = challengeIn(rig.judge(requestBytes()))
     rig.pass(200_000)
-    rig.judge(requestBytes({ add: [www(answerTo(challenge))] }))
-    const next = infoOf(rig)!['nextnonce']!
+    const next = infoOf(rig.judge(requestBytes({ add: [www(answerTo(challenge))] })))!['nextnonce']!
     rig.pass(200_000)
     const renewed = challenge.replace(/nonce="[^"]*"/, `nonce="${next}"`)
     expect(rig.judge(requestBytes({ add: [www(answerTo(renewed))] })).verdict).toBe('accept')
   })
 
   it('is none without qop', () => {
-    const rig = createRig({ qop: [] })
-    attempt(rig, { qop: 'none' })
-    expect(infoOf(rig)).toBeUndefined()
+    expect(infoOf(attempt(createRig({ qop: [] }), { qop: 'none' }))).toBeUndefined()
   })
 })
-
-/** The credentials that the last accepted request had. */
-function parsedAuthorization(rig: Rig): string {
-  const event = rig.events.at(-1)!
-  if (event.event !== 'accepted') throw new Error(event.event)
-  return event.credentials[0]!.value
-}
 
 const invited = () => {
   let now = 0

@@ -55,7 +55,12 @@ async function openNode(url: string, timeout?: number): Promise<Node> {
   const states: ClaimsState[] = []
   const { claims: shared, close } = await openClaims(url, timeout === undefined ? {} : { timeout })
   const { local } = memory()
-  const claims = createSharedClaims({ shared, local, onState: (state) => states.push(state) })
+  const claims = createSharedClaims({
+    now: () => new Date(),
+    shared,
+    local,
+    onState: (state) => states.push(state),
+  })
   onTestFinished(async () => {
     claims.close()
     await close()
@@ -152,7 +157,7 @@ describePeers('claims in Redis', ['redis-server'], () => {
       await redis.client().flushall()
       const { claims: shared, close } = await openClaims(redis.url, { capacity })
       const { local, pass: passHere } = memory()
-      const claims = createSharedClaims({ shared, local, onState: () => {} })
+      const claims = createSharedClaims({ now: () => new Date(), shared, local, onState: () => {} })
       return {
         claims,
         async close() {
@@ -238,7 +243,12 @@ describePeers('claims in Redis', ['redis-server'], () => {
       const server = await startRedis({ args: ['--maxmemory', '64mb', '--maxmemory-policy', 'allkeys-lru'] })
       const { claims: shared, close } = await openClaims(server.url)
       const told = vi.fn<(state: ClaimsState, detail: string) => void>()
-      const claims = createSharedClaims({ shared, local: memory().local, onState: told })
+      const claims = createSharedClaims({
+        now: () => new Date(),
+        shared,
+        local: memory().local,
+        onState: told,
+      })
       onTestFinished(async () => {
         claims.close()
         await close()

@@ -1,7 +1,11 @@
+import { pino } from 'pino'
 import { randomBytes } from 'node:crypto'
 import { onTestFinished } from 'vitest'
 import { createEdge, type Edge, type EdgeOptions } from '../../src/edge/edge.ts'
 import { parseEdgeConfig, type EdgeConfig } from '../../src/edge/config.ts'
+import { openClaims } from '../../src/edge/open-claims.ts'
+import { createUserClock, monotonicNow } from '../../src/edge/user-stages.ts'
+import type { UserStores } from '../../src/edge/users.ts'
 import { describeKeyring } from '../../src/keyring/facts.ts'
 import type { Keyring } from '../../src/keyring/keyring.ts'
 import { editHeaders } from '../../src/message/edit.ts'
@@ -29,6 +33,8 @@ export interface RigOptions {
   readonly more?: string
   readonly keyring?: Keyring
   readonly secret?: string
+  /** Where users are looked up, where `more` configures them. */
+  readonly credentials?: UserStores['credentials']
 }
 
 /** An edge with a peer on each side, and two more sockets. */
@@ -95,6 +101,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     keyring: () => keyring,
     metrics,
     ...(options.secret !== undefined && { secret: options.secret }),
+    users: await storesOf(config, options.credentials),
     onEvent: (event) => events.push(event),
     onDecision: (event) => decisions.push(event),
   })
@@ -152,6 +159,24 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     verify,
     settle,
   }
+}
+
+const BACKEND = { backend: 'test', state: 'up', hits: 0, misses: 0, failures: 0, waiting: 0 } as const
+
+async function storesOf(
+  config: EdgeConfig,
+  credentials: UserStores['credentials'] = { find: () => undefined },
+): Promise<UserStores | undefined> {
+  const { users } = config
+  if (users === undefined) return undefined
+  const time = createUserClock()
+  const log = pino({ level: 'silent' })
+  const claims = await openClaims({ path: '', config, env: {} }, users.claims, {
+    log,
+    time,
+    monotonic: monotonicNow,
+  })
+  return { credentials, claims, time, backend: () => BACKEND }
 }
 
 /** A request as `peer` sends it. */

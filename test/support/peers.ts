@@ -4,17 +4,32 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Endpoint } from '../../src/message/types.ts'
 
-export type Program = 'kamailio' | 'sipp' | 'openssl' | 'redis-server'
+export type Program =
+  | 'kamailio'
+  | 'sipp'
+  | 'openssl'
+  | 'redis-server'
+  | 'mariadbd'
+  | 'mariadb-install-db'
+  | 'postgres'
+  | 'initdb'
+  | 'script'
 
 /** Servers live where the PATH of an ordinary user does not lead. */
-const ALSO = ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin']
+const ALSO = ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin', ...postgresFolders()]
+
+/** Debian keeps each version of PostgreSQL in a folder of its own. */
+function postgresFolders(): readonly string[] {
+  const versions = '/usr/lib/postgresql'
+  return existsSync(versions) ? readdirSync(versions).map((version) => join(versions, version, 'bin')) : []
+}
 
 function findExecutable(name: string): string | undefined {
   for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), ...ALSO]) {

@@ -1,0 +1,195 @@
+/**
+ * Opens where accounts are looked up: a file, a database, a service.
+ * @module
+ */
+import type { CredentialHook } from '../digest/credential-hook.ts'
+import type { CredentialStore } from '../digest/credential-store.ts'
+import { ConfigError, type Issue } from '../errors.ts'
+import type { BackendFacts } from '../metrics/users.ts'
+import { createCredentialCache } from '../stores/credential-cache.ts'
+import { createHttpHook } from '../stores/http-hook.ts'
+import { createHttpPasswords } from '../stores/http-password.ts'
+import { openSqlCredentials } from '../stores/sql-credentials.ts'
+import { formatPath } from '../toml.ts'
+import { hookTargets, settingPath, type CredentialsConfig } from './config-credentials.ts'
+import { loadAccounts } from './credential-files.ts'
+import { readSecret, type SecretPlaces, type SecretReference } from './secret-reference.ts'
+
+/** Told once when look-ups begin to fail, and once when one is answered again. */
+export type OnState = (state: 'up' | 'down', code: string) => void
+
+/** An open store of accounts. */
+export interface EdgeCredentials {
+  readonly credentials: CredentialStore | CredentialHook
+  /** For metrics. */
+  facts(): BackendFacts
+  /**
+   * Reads a file again, and forgets what was remembered.
+   * @throws ConfigError where the file cannot be used; the accounts before stay in force
+   */
+  reload(): void
+  close(): Promise<void>
+}
+
+/** Where secrets are, and who is told of outages. */
+export interface OpenCredentialsOptions extends SecretPlaces {
+  readonly onState: OnState
+}
+
+/**
+ * Opens the store.
+ * @throws ConfigError with every issue, its path that of the setting
+ */
+export async function openCredentials(
+  config: CredentialsConfig,
+  options: OpenCredentialsOptions,
+): Promise<EdgeCredentials> {
+  const counts = { misses: 0, failures: 0 }
+  let state: BackendFacts['state'] = 'up'
+  const onState: OnState = (now, code) => {
+    state = now
+    options.onState(now, code)
+  }
+  const opened = await namingSettings(() => openStore(config, { ...options, onState }, counts))
+  return {
+    credentials: opened.credentials,
+    facts: () => ({ backend: config.kind, state, hits: 0, waiting: 0, ...counts, ...opened.facts?.() }),
+    reload: () => opened.reload?.(),
+    close: async () => opened.close?.(),
+  }
+}
+
+/** A store of one kind. */
+interface Opened {
+  readonly credentials: CredentialStore | CredentialHook
+  facts?(): Partial<BackendFacts>
+  reload?(): void
+  close?(): void | Promise<void>
+}
+
+/** Look-ups that no cache counts. */
+interface Counts {
+  misses: number
+  failures: number
+}
+
+async function openStore(
+  config: CredentialsConfig,
+  options: OpenCredentialsOptions,
+  counts: Counts,
+): Promise<Opened> {
+  const { kind, source, username, timeoutMs, connections, queue, http } = config
+  const { onState, folder } = options
+  const password = secretOf(config.password, options)
+  const limits = { timeoutMs, maxConnections: connections, maxQueue: queue, onState }
+  switch (kind) {
+    case 'toml':
+    case 'flexisip': {
+      let accounts = loadAccounts(config, folder)
+      return {
+        credentials: counted({ find: (query) => accounts.find(query) }, counts),
+        reload: () => {
+          accounts = loadAccounts(config, folder)
+        },
+      }
+    }
+    case 'sql': {
+      const { sql } = config
+      const pool = { poolSize: connections, maxQueue: queue, timeoutMs, onState }
+      return remembering(
+        await openSqlCredentials({ url: source, folder, password, ...pool, ...sql }),
+        config,
+        counts,
+      )
+    }
+    case 'decision': {
+      const secret = secretOf(http.secret, options)
+      const targets = hookTargets(source, http.hooks, { method: http.method, username, password, secret })
+      const hook = createHttpHook({
+        ...limits,
+        targets: (realm) => (realm !== '' && Object.hasOwn(targets, realm) ? targets[realm] : targets['']),
+        callHook: http.callHook,
+      })
+      return {
+        credentials: {
+          decide: (query) => count(counts, async () => hook.decide(query)),
+        },
+        facts: () => ({ waiting: hook.waiting }),
+        close: () => hook.close(),
+      }
+    }
+    case 'password': {
+      const store = createHttpPasswords({ ...limits, url: source, gives: http.gives, username, password })
+      return remembering(store, config, counts)
+    }
+  }
+}
+
+function remembering(
+  store: CredentialStore & { close(): void | Promise<void> },
+  { cache: options, connections, queue, timeoutMs }: CredentialsConfig,
+  counts: Counts,
+): Opened {
+  const close = (): void | Promise<void> => store.close()
+  if (options === undefined) return { credentials: counted(store, counts), close }
+  const cache = createCredentialCache(store, {
+    ...options,
+    maxConcurrent: connections,
+    maxQueue: queue,
+    timeoutMs,
+  })
+  return {
+    credentials: cache,
+    facts() {
+      const { hits, misses, failures, waiting } = cache.counts()
+      return { hits, misses, failures, waiting }
+    },
+    reload: () => cache.clear(),
+    close,
+  }
+}
+
+/** A store whose look-ups are counted; what comes at once costs no promise. */
+function counted(store: CredentialStore, counts: Counts): CredentialStore {
+  return {
+    find(query) {
+      counts.misses++
+      const found = store.find(query)
+      if (found instanceof Promise) found.catch(() => void counts.failures++)
+      return found
+    },
+  }
+}
+
+async function count<T>(counts: Counts, ask: () => Promise<T>): Promise<T> {
+  counts.misses++
+  try {
+    return await ask()
+  } catch (error) {
+    counts.failures++
+    throw error
+  }
+}
+
+function secretOf(reference: SecretReference | undefined, places: SecretPlaces): string | undefined {
+  if (reference === undefined) return undefined
+  const read = readSecret(reference, places)
+  if (read.ok) return read.secret
+  throw new ConfigError('ERR_CONFIG_INVALID', [{ path: 'password', message: read.message }])
+}
+
+/** Paths of issues as they are called in `edge.toml`. */
+async function namingSettings<T>(open: () => Promise<T>): Promise<T> {
+  try {
+    return await open()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const issues = error.issues.map((issue): Issue => {
+      const isNamed = issue.file !== undefined || issue.path.startsWith('users.')
+      return isNamed
+        ? issue
+        : { ...issue, path: formatPath(['users', 'credentials', ...settingPath(issue.path)]) }
+    })
+    throw new ConfigError(error.code, issues, { cause: error })
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Who judges what comes from phones: the digest stage, and around it what needs the edge's own routes.
+ * @module
+ */
+import { ownCredentials, headersOfOurs } from '../digest/own-credentials.ts'
+import { createFailures, type Failures } from '../digest/failures.ts'
+import { createNonces } from '../digest/nonce.ts'
+import { createSteadyClock } from '../digest/steady-clock.ts'
+import type { CredentialHook } from '../digest/credential-hook.ts'
+import type { CredentialStore } from '../digest/credential-store.ts'
+import { compileUserDomains } from '../digest/user-domain.ts'
+import type { UserEvent } from '../digest/user-event.ts'
+import type { KeyringSource } from '../keyring/keyring.ts'
+import { headerSelector } from '../message/header-names.ts'
+import type { Endpoint, MessageContext } from '../message/types.ts'
+import { viewOf, type MessageView } from '../message/view.ts'
+import type { Claims } from '../pipeline/claim.ts'
+import { createInviteTable, transactionName } from '../pipeline/invite-table.ts'
+import { createPipeline } from '../pipeline/pipeline.ts'
+import { matchRanges } from '../pipeline/source.ts'
+import type { Identity, Pipeline, Stage, Verdict } from '../pipeline/stage.ts'
+import { verifyUser } from '../pipeline/verify-user.ts'
+import { isSameEndpoint } from './config-address.ts'
+import type { UsersConfig } from './config-users.ts'
+import { inDialog } from './facts.ts'
+import type { FlowTokens } from './flow-token.ts'
+import { readRoutes } from './route-set.ts'
+
+/** What judges phones. */
+export interface UserStages {
+  readonly pipeline: Pipeline
+  readonly failures: Failures
+  /** Takes note of a response to an INVITE of a phone, by the name of its transaction. */
+  note(transaction: string, status: number): void
+  /** INVITEs that are remembered. */
+  readonly invites: number
+}
+
+/** What `createUserStages` takes. */
+export interface UserStageOptions {
+  readonly config: UsersConfig
+  readonly keyring: KeyringSource
+  readonly credentials: CredentialStore | CredentialHook
+  readonly claims: Claims
+  /** The clock by which nonces are made: it never goes back. */
+  readonly time: () => number
+  /** Milliseconds of a clock that does not step. */
+  readonly monotonic: () => number
+  readonly tokens: FlowTokens
+  /** Addresses of our sockets. */
+  readonly own: readonly Endpoint[]
+  readonly observe: (event: UserEvent, context: MessageContext) => void
+}
+
+const ASSERTED = headerSelector('P-Asserted-Identity')
+
+/** Whom a request is from that proved its dialog, or that nobody asked. */
+const UNKNOWN: Identity = { kind: 'unsigned', peer: '_users' }
+
+/** Milliseconds of a clock that does not step. */
+export function monotonicNow(): number {
+  return performance.now()
+}
+
+/** The clock of nonces and claims. */
+export function createUserClock(): () => number {
+  return createSteadyClock(() => new Date(), monotonicNow)
+}
+
+/**
+ * Builds the stages.
+ * @throws ConfigError where the keyring has no group for nonces
+ */
+export function createUserStages(options: UserStageOptions): UserStages {
+  const { config, keyring, credentials, claims, time, monotonic, tokens, own, observe } = options
+  const { invites: capacity } = config.limits
+  const isAllowed = matchRanges(config.failures.allow)
+  const failures = createFailures({
+    ...config.failures,
+    isAllowed: (address) => isAllowed({ address, port: 0 }),
+    now: monotonic,
+  })
+  const domains = compileUserDomains(config.stage)
+  const invites = createInviteTable<Extract<Identity, { readonly kind: 'user' }>>(capacity)
+  const strangerInvites = createInviteTable<true>(capacity)
+  const acceptsStrangers = config.strangers === 'forward'
+
+  /** Accepts without proof of who it is: what is ours in the request goes all the same, and what only we may assert. */
+  function pass(view: MessageView, context: MessageContext): Verdict {
+    observe({ event: 'accepted' }, context)
+    const lines = ownCredentials(view, (realm) => domains.isOurs(realm, undefined))
+    const whole: readonly string[] = headersOfOurs(view, lines)
+    const edit = lines.filter(({ name }) => !whole.includes(name))
+    const remove = view.find(ASSERTED, 0) < 0 ? whole : [...whole, 'P-Asserted-Identity']
+    return { verdict: 'accept', identity: UNKNOWN, remove, ...(edit.length > 0 && { edit }) }
+  }
+
+  /** In a dialog: the token that we laid into its Record-Route, from the address that it was made for. */
+  const dialog: Stage = {
+    name: 'dialog',
+    judge(context) {
+      const view = viewOf(context.message)
+      const { method } = view
+      if (failures.isBanned(context.source.address)) return { verdict: 'abstain' }
+      if (method === 'ACK' || method === 'CANCEL') {
+        const name = strangerInvites.size === 0 ? null : transactionName(view)
+        const isKnown =
+          name !== null && strangerInvites.match(name, view, context.source, monotonic()) === true
+        if (isKnown) return pass(view, context)
+      }
+      // An ACK cannot be challenged, and not every phone repeats the credentials of its INVITE in it.
+      const isEnough = config.inDialog === 'route' || acceptsStrangers || method === 'ACK'
+      if (!isEnough || method === 'CANCEL' || !inDialog(view)) return { verdict: 'abstain' }
+      const routes = readRoutes(view, own, 'trunk')
+      if (routes === 'malformed' || routes.flow === undefined) return { verdict: 'abstain' }
+      const token = tokens.read(routes.flow, view)
+      const isProved = token?.kind === 'dialog' && isSameEndpoint(token.flow, context.source)
+      return isProved ? pass(view, context) : { verdict: 'abstain' }
+    },
+  }
+
+  /** Behind the digest stage, which leaves nothing to it but requests from other domains to ours. */
+  const strangers: Stage = {
+    name: 'strangers',
+    judge(context) {
+      const view = viewOf(context.message)
+      const name = view.method === 'INVITE' ? transactionName(view) : null
+      if (name !== null) strangerInvites.remember(name, view, context.source, true, monotonic())
+      return pass(view, context)
+    },
+  }
+
+  const digest = verifyUser({
+    ...config.stage,
+    strangers: acceptsStrangers ? 'abstain' : 'reject',
+    trusted: matchRanges(config.trusted),
+    credentials,
+    claims,
+    nonces: createNonces({ keyring, time, ...config.nonces }),
+    failures,
+    invites,
+    observe,
+    monotonic,
+  })
+
+  return {
+    pipeline: createPipeline(acceptsStrangers ? [dialog, digest, strangers] : [dialog, digest]),
+    failures,
+    note(transaction, status) {
+      invites.note(transaction, status, monotonic())
+      if (acceptsStrangers) strangerInvites.note(transaction, status, monotonic())
+    },
+    get invites() {
+      return invites.size + strangerInvites.size
+    },
+  }
+}
