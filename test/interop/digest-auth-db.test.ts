@@ -2,6 +2,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openSqlCredentials } from '../../src/stores/sql-credentials.ts'
 import { DATABASE_PROGRAMS, startDatabase, type TestDatabase } from '../support/databases.ts'
 import { describeWith } from '../support/deploy-programs.ts'
+import { tempFolder } from '../support/peers.ts'
+import { xkeys } from '../support/xkeys.ts'
 import { KIND_NAMES, makeCases, makeSubscribers } from './digest-cases.ts'
 import { createOurJudge, startAuthDb, type AuthDbOptions } from './digest-judges.ts'
 import { fillSubscriber, kamailioUrl } from './users-databases.ts'
@@ -163,6 +165,39 @@ for (const engine of ['mysql', 'postgres'] as const) {
           expect(unexcused).toEqual([])
         },
         60_000,
+      )
+
+      it.each(['MD5', 'SHA-256'] as const)(
+        'what xkeys user add writes, Kamailio reads: %s',
+        async (algorithm) => {
+          const added = {
+            username: `added-${algorithm.toLowerCase()}`,
+            domain: 'example.org',
+            password: 'pässword; €',
+          }
+          const place = new URL(database.url)
+          const env = { DATABASE: decodeURIComponent(place.password) }
+          place.password = ''
+          const name = `${added.username}@${added.domain}`
+          const words = ['--accounts', place.href, '--db-password', 'env:DATABASE', '--password-file', '-']
+          const stdin = Buffer.from(`${added.password}\n`)
+          expect(
+            await xkeys(['user', 'add', name, ...words], { cwd: tempFolder(), env, stdin }),
+          ).toMatchObject({ exit: 0 })
+          const [right] = makeCases({ count: 1, seed: 1, plain: [added], odd: [], qop: 'auth' })
+          const theirs = await startAuthDb(theirUrl, {
+            algorithm,
+            secret: 'hash',
+            key: 'username and domain',
+            qop: 'auth',
+          })
+          expect(await theirs.judge(right!)).toEqual([true])
+          expect(
+            await theirs.judge({ ...right!, answer: { ...right!.answer, password: 'another' } }),
+          ).toEqual([false])
+          await theirs.close()
+        },
+        30_000,
       )
 
       it('accepts some, and differs as often as is told', () => {

@@ -40,8 +40,8 @@ describeWith('an edge under brute force', ['sipp', 'kamailio', 'fail2ban-regex']
     const local = await phoneAt('127.0.0.1')
     await playUser(world, ['sipp', PASSWORD], { scenario: 'registration', local, calls: 10 })
     await playUser(world, ['sipp', 'wrong'], { scenario: 'refusedRegistration', local })
-    const log = world.edge.output()
     await world.stop()
+    const log = world.edge.output()
 
     for (const { successful, failed } of attacks) {
       // Refused until it was banned; from then on nothing was answered.
