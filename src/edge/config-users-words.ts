@@ -66,7 +66,7 @@ export function explainUsers(users: UsersConfig, keyring: Keyring | undefined, n
     ['scanners', scannersText(stage.scanners)],
     [
       'bounds',
-      `${limits.pending} requests wait at once, ${limits.pendingPerSource} of one source; ${users.claims.capacity} nonce counts, ${limits.invites} INVITEs are remembered`,
+      `${limits.requestsPerSecond} requests a second are judged, half of them from unknown addresses; ${limits.pending} wait at once, ${limits.pendingPerSource} of one source; ${users.claims.capacity} nonce counts, ${limits.invites} INVITEs are remembered`,
     ],
     ...(users.claims.shared === undefined
       ? []

@@ -61,6 +61,7 @@ export interface UsersConfig {
     readonly invites: number
     readonly pending: number
     readonly pendingPerSource: number
+    readonly requestsPerSecond: number
   }
 }
 
@@ -109,6 +110,7 @@ export function usersConfig(users: NonNullable<z.output<typeof usersSchema>>): U
       invites: users.invites,
       pending: users.pending,
       pendingPerSource: users.pending_per_source,
+      requestsPerSecond: users.requests_per_second,
     },
   }
 }

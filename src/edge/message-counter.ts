@@ -43,7 +43,13 @@ export function createMessageCounter(metrics: Metrics, direction: 'in' | 'out'):
 }
 
 /** Why a message is dropped without an answer: the closed set of label `reason` of `xkeys_dropped_total`. */
-export const DROP_REASONS = ['source-unknown', 'via-malformed', 'via-not-ours', 'target-unknown'] as const
+export const DROP_REASONS = [
+  'source-unknown',
+  'via-malformed',
+  'via-not-ours',
+  'target-unknown',
+  'users-overload',
+] as const
 
 /** Why a message was dropped. */
 export type DropReason = (typeof DROP_REASONS)[number]
@@ -76,6 +82,7 @@ export function dropCounters({ dropped }: Metrics): Readonly<Record<DropReason, 
     'via-malformed': dropped.cell({ reason: 'via-malformed' }),
     'via-not-ours': dropped.cell({ reason: 'via-not-ours' }),
     'target-unknown': dropped.cell({ reason: 'target-unknown' }),
+    'users-overload': dropped.cell({ reason: 'users-overload' }),
   }
 }
 

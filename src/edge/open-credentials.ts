@@ -96,11 +96,8 @@ async function openStore(
     case 'sql': {
       const { sql } = config
       const pool = { poolSize: connections, maxQueue: queue, timeoutMs, onState }
-      return remembering(
-        await openSqlCredentials({ url: source, folder, password, ...pool, ...sql }),
-        config,
-        counts,
-      )
+      const store = await openSqlCredentials({ url: source, folder, password, ...pool, ...sql })
+      return remembering(store, config, counts, store.waiting)
     }
     case 'decision': {
       const secret = secretOf(http.secret, options)
@@ -120,7 +117,7 @@ async function openStore(
     }
     case 'password': {
       const store = createHttpPasswords({ ...limits, url: source, gives: http.gives, username, password })
-      return remembering(store, config, counts)
+      return remembering(store, config, counts, () => store.waiting)
     }
   }
 }
@@ -129,9 +126,12 @@ function remembering(
   store: CredentialStore & { close(): void | Promise<void> },
   { cache: options, connections, queue, timeoutMs }: CredentialsConfig,
   counts: Counts,
+  waitingInside: () => number = () => 0,
 ): Opened {
   const close = (): void | Promise<void> => store.close()
-  if (options === undefined) return { credentials: counted(store, counts), close }
+  if (options === undefined) {
+    return { credentials: counted(store, counts), facts: () => ({ waiting: waitingInside() }), close }
+  }
   const cache = createCredentialCache(store, {
     ...options,
     maxConcurrent: connections,
@@ -142,7 +142,7 @@ function remembering(
     credentials: cache,
     facts() {
       const { hits, misses, failures, waiting } = cache.counts()
-      return { hits, misses, failures, waiting }
+      return { hits, misses, failures, waiting: waiting + waitingInside() }
     },
     reload: () => cache.clear(),
     close,

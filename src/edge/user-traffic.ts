@@ -61,6 +61,8 @@ export interface UserTrafficOptions {
   readonly onDecision: ((event: EdgeEvent) => void) | undefined
   readonly refuse: (side: Side, source: Endpoint, answer: () => Buffer | undefined) => void
   readonly respond: (side: Side, view: MessageView, source: Endpoint, status: number) => void
+  /** Told of each address from which a user was accepted. */
+  readonly onAccepted: (address: string) => void
   /** Whether an address is a trunk's now. */
   readonly isTrunk: (source: Endpoint) => boolean
 }
@@ -71,7 +73,7 @@ const PEER = '_users'
 /** Creates the traffic of phones. */
 export function createUserTraffic(options: UserTrafficOptions): UserTraffic {
   const { config, limits, locals, stages, tokens, responses, relay, secret, now, emit, onDecision } = options
-  const { refuse, respond, isTrunk } = options
+  const { refuse, respond, isTrunk, onAccepted } = options
   const own = [locals.trunk, locals.upstream]
   const pathOptions = { locals, target: config.upstream.target, tokens }
   const sampleRefusal = createRefusalSampler(emit, now)
@@ -124,6 +126,7 @@ export function createUserTraffic(options: UserTrafficOptions): UserTraffic {
         buildResponse(view, source, { ...responseOf(decision), tagSecret: secret }),
       )
     }
+    if (decision.identity.kind === 'user') onAccepted(source.address)
     const routes = routesOf(view)
     if (routes === 'malformed') return respond('trunk', view, source, 400)
     const path = pathFromUser(source, view, pathOptions)

@@ -19,6 +19,7 @@ import type { DropReason, MessageCounter } from './message-counter.ts'
 import type { EdgeClaims } from './open-claims.ts'
 import type { Relay } from './relay.ts'
 import type { RouteSet } from './route-set.ts'
+import { createUserBudget } from './user-budget.ts'
 import { createUserObserver } from './user-events.ts'
 import { createUserResponses } from './user-responses.ts'
 import { createUserStages, monotonicNow } from './user-stages.ts'
@@ -113,6 +114,7 @@ export function createEdgeUsers(options: EdgeUsersOptions): EdgeUsers {
       ...flow,
       note: (transaction, status) => stages.note(transaction, status),
     })
+    const budget = createUserBudget(users.limits.requestsPerSecond, monotonicNow)
     const opened = createUserTraffic({
       ...flow,
       config,
@@ -124,12 +126,14 @@ export function createEdgeUsers(options: EdgeUsersOptions): EdgeUsers {
       now: monotonicNow,
       emit,
       onDecision,
+      onAccepted: (address) => budget.note(address),
     })
     traffic = opened
     return {
       fromUser(view, context) {
         if (view.kind === 'response') responses.fromUser(view, context)
-        else opened.request(view, context)
+        else if (budget.take(context.source.address)) opened.request(view, context)
+        else flow.drop('trunk', 'users-overload', context.source)
       },
       fromUpstream: (view, context, routes) => opened.fromUpstream(view, context, routes),
       toUser: (view, context) => responses.toUser(view, context),

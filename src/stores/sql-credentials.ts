@@ -33,6 +33,8 @@ export interface SqlAccountsOptions extends SqlDatabaseOptions {
 /** A store that holds connections. */
 export interface SqlCredentials extends CredentialStore {
   find(query: CredentialQuery): Promise<Account | undefined>
+  /** Look-ups that wait for a connection. */
+  readonly waiting: () => number
   readonly close: () => Promise<void>
 }
 
@@ -79,7 +81,11 @@ export async function openSqlCredentials(
       throw told
     }
   }
-  return { find: (query) => findAccount(database, query, () => prepared ?? prepare()), close: database.close }
+  return {
+    find: (query) => findAccount(database, query, () => prepared ?? prepare()),
+    waiting: database.waiting,
+    close: database.close,
+  }
 }
 
 async function findAccount(

@@ -29,6 +29,8 @@ export interface SqlDatabase {
   readonly run: RunSql
   /** Several statements, of which all or none take effect. Rejects with what `work` rejects with. */
   transaction<T>(work: (run: RunSql) => Promise<T>): Promise<T>
+  /** Questions that wait for a connection. */
+  readonly waiting: () => number
   readonly close: () => Promise<void>
 }
 
@@ -67,6 +69,7 @@ export async function openSqlDatabase(
     engine: place.engine,
     name: place.name,
     run: pool.run,
+    waiting: () => pool.waiting,
     transaction: (work) =>
       pool.session(async (run) => {
         // SQLite: a lock that is taken late cannot be waited for.

@@ -28,6 +28,8 @@ export interface SqlPool {
   readonly run: RunSql
   /** Several statements on one connection, each with the time of a question. */
   session<T>(work: (run: RunSql) => Promise<T>): Promise<T>
+  /** Questions that wait for a connection. */
+  readonly waiting: number
   /** Ends every connection; what waits is refused, and so is what comes later. */
   readonly close: () => Promise<void>
 }
@@ -177,6 +179,9 @@ export function createSqlPool(driver: SqlDriver, options: SqlPoolOptions = {}): 
   }
 
   return {
+    get waiting() {
+      return waiting.size
+    },
     run,
     session,
     async close() {

@@ -253,7 +253,7 @@ describe('in words', () => {
         failures   a wrong answer is 403
                    20 of one source ban it for 600 s; 50 of one user ban strangers to it
         scanners   dropped by name: friendly-scanner, sipvicious, sipcli, vaxsipuseragent, vaxipuseragent, pplsip, sundayddr, sivus, sip-scan
-        bounds     2000 requests wait at once, 200 of one source; 200000 nonce counts, 20000 INVITEs are remembered"
+        bounds     2000 requests a second are judged, half of them from unknown addresses; 2000 wait at once, 200 of one source; 200000 nonce counts, 20000 INVITEs are remembered"
     `)
   })
 
@@ -302,7 +302,7 @@ http.hooks = { "a.example" = "https://a.example/hook" }`,
                    20 of one source ban it for 600 s; 50 of one user ban strangers to it
                    never banned: 10.0.0.0/8
         scanners   nobody is dropped by name
-        bounds     2000 requests wait at once, 200 of one source; 200000 nonce counts, 20000 INVITEs are remembered"
+        bounds     2000 requests a second are judged, half of them from unknown addresses; 2000 wait at once, 200 of one source; 200000 nonce counts, 20000 INVITEs are remembered"
     `)
   })
 

@@ -50,6 +50,18 @@ describe('wrong passwords', () => {
     expect(await valuesOf(rig, 'xkeys_blocks_active')).toEqual({ '': 1 })
   })
 
+  it('and anything else beyond the budget is dropped and counted', async () => {
+    const rig = await startUsers({ users: 'requests_per_second = 2' })
+    for (let i = 0; i < 20; i++)
+      await rig.phone.send(phoneRequest('REGISTER', { callId: `flood-${i}` }), rig.trunkAt)
+    await rig.settle()
+    const { 'users-overload': dropped = 0, ...others } = moved(rig.metrics.dropped)
+    // An address of nobody's gets half: one at once, and one a second.
+    expect(dropped).toBeGreaterThanOrEqual(15)
+    expect(dropped).toBeLessThan(20)
+    expect(others).toEqual({})
+  })
+
   it('ban nobody who is on the list', async () => {
     const rig = await startUsers({ tables: '[users.failures]\nper_source = 1\nallow = ["127.0.0.0/8"]' })
     for (let i = 0; i < 3; i++) {

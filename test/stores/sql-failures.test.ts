@@ -95,7 +95,7 @@ describe.each(['sqlite', 'mysql', 'postgres'] as const)('failures of %s', (engin
         return errors
       })
       expect(await failure(store)).toMatchObject({ fault: 'full', code: 'queue-full' })
-      expect(hasEnded).toBe(false)
+      expect([hasEnded, store.waiting()]).toEqual([false, 2])
       for (const { fault } of await held) expect(fault).toBe('slow')
       await locker.close()
     })
