@@ -32,6 +32,12 @@ function heartbeat(node: string, more: Partial<Heartbeat> = {}, ahead = 0): Hear
   return { report, keyring: 'aaaaaaaa', version: '0.0.1', ...more }
 }
 
+/** What a node told that has been gone for a while. */
+function tellOfOld(node: string): Heartbeat {
+  const beat = heartbeat(node)
+  return { ...beat, report: { ...beat.report, at: new Date(Date.now() - 60_000) } }
+}
+
 const stored = async ({ store }: FleetPlace): Promise<string> => {
   const found = await store.read()
   if (found === 'empty') throw new Error(found)
@@ -231,6 +237,10 @@ describePeers('xkeys rotate on a shared keyring', ['redis-server'], () => {
     const refused = await place.run(`rotate promote ${ON}`)
     expect(refused).toMatchObject({ stdout: '', exit: 1 })
     expect(refused.stderr).toContain('node n3 does not hold next')
+    await place.store.beat(tellOfOld('n3'))
+    expect((await place.run(`rotate promote ${ON}`)).stderr).toMatch(
+      /node n3 is silent: .*; where it is gone for good, xkeys fleet forget n3$/m,
+    )
     await place.store.forget('n3')
     const promoted = await place.run(`rotate promote ${ON}`)
     expect(promoted).toMatchObject({ stderr: '', exit: 0 })
