@@ -191,7 +191,7 @@ describePeers('nodes that have not a change', ['redis-server'], () => {
     await place.store.beat(heartbeat('slow', { keyring }, -60_000))
     const { stderr, exit } = await place.run('key prune CONFIG --wait 0')
     expect(stderr).toBe(
-      'xkeys: not acknowledged: slow has it, but its clock is 60 s behind: a key that has ended counts there until then\n',
+      "xkeys: not acknowledged: slow has it, but its clock is 60 s behind this machine's: a key that has ended counts there until then\n",
     )
     expect(exit).toBe(1)
   })
