@@ -93,7 +93,9 @@ export async function beginWith(
 ): Promise<Beginning> {
   const found = await readFrom(store)
   const texts = copy?.read() ?? []
-  const before = texts.flatMap((text) => predecessorOf(text, judge))[0]
+  const before = texts
+    .flatMap((text) => predecessorOf(text, judge))
+    .find(({ keyring }) => isOfName(keyring.name, judge))
   const reachedAt = found instanceof Error ? undefined : judge.now()
   let refused: ConfigError | undefined
   let [state, detail]: [Beginning['state'], string] = ['here', '']
@@ -139,6 +141,11 @@ function predecessorOf(text: string, judge: Judge): readonly Predecessor[] {
   } catch {
     return []
   }
+}
+
+/** The node may have been given a keyring of another name, as where a KEK is lost: then its copy is of no keyring here. */
+function isOfName(name: string | undefined, { kek }: Judge): boolean {
+  return kek?.keyring === undefined || name === kek.keyring
 }
 
 function open(text: string, { kek, now }: Judge): Keyring | ConfigError {

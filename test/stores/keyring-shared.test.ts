@@ -335,6 +335,16 @@ describe('the local copy of a shared keyring', () => {
     expect(error.issues.map(({ path }) => path)).toContain('groups.g.keys.old')
   })
 
+  it('of a keyring of another name hinders nothing: it is replaced', async () => {
+    const localCopy = place()
+    const other = sealKeyring(key('lost', 'revoked = true'), { kek: OTHER_KEK, keyring: 'old', revision: 7 })
+    writeFileSync(localCopy, other)
+    const one = seal(1, key('first'))
+    const node = await open(fickle(one).store, { localCopy, kek: { ...SOURCE, keyring: 'main' } })
+    expect([node.names(), node.events, node.failures]).toEqual(['first', [], []])
+    expect(readFileSync(localCopy, 'utf8')).toBe(one.text)
+  })
+
   it('survives a crash between remembering a revision and keeping its text', async () => {
     const state = folderWith({})
     const localCopy = join(state, 'edge-1.keyring')
