@@ -345,6 +345,16 @@ describe('the local copy of a shared keyring', () => {
     expect(readFileSync(localCopy, 'utf8')).toBe(one.text)
   })
 
+  it('damaged, is replaced by what the store has', async () => {
+    const localCopy = place()
+    const two = seal(2, key('old', 'revoked = true') + key('first'))
+    writeFileSync(localCopy, two.text.replace('v1.', 'v1.A'))
+    expect(readFileSync(localCopy, 'utf8')).not.toBe(two.text)
+    const node = await open(fickle(two).store, { localCopy })
+    expect([node.names(), node.failures]).toEqual(['old,first', []])
+    expect(readFileSync(localCopy, 'utf8')).toBe(two.text)
+  })
+
   it('survives a crash between remembering a revision and keeping its text', async () => {
     const state = folderWith({})
     const localCopy = join(state, 'edge-1.keyring')
