@@ -328,6 +328,29 @@ describePeers('xkeys fleet', ['redis-server'], () => {
     expect(copy.stdout).toMatch(/revision 5, is stored[^]*acknowledged by n1 in /)
   })
 
+  it.each([
+    ['seal raises what is there', 'seal CONFIG --kek file:kek --revision 3'],
+    ['a copy of a node is seeded', 'fleet seed state-n1/n1.keyring.toml CONFIG'],
+  ])('after the store has lost a change: %s', MANY, async (_, remedy) => {
+    const place = await withNodes(await fleetPlace())
+    const before = await stored(place)
+    const client = place.redis.client()
+    const key = `xkeys:{${NAME}}:keyring`
+    expect((await place.run('key revoke k2 CONFIG --group gw')).exit).toBe(0)
+    await client.hset(key, 'revision', '1', 'text', before)
+    // Or it would be the same keyring, to the second.
+    await new Promise((done) => setTimeout(done, 1100))
+    const again = await place.run('key revoke k2 CONFIG --group gw --wait 3')
+    expect([again.stderr, again.exit]).toEqual([expect.stringContaining('n1 refuses it: older'), 1])
+    if (remedy.startsWith('fleet seed')) await client.del(key)
+    expect(await place.run(remedy)).toMatchObject({
+      stdout: expect.stringContaining('acknowledged by n1, n2 in') as string,
+      exit: 0,
+    })
+    expect((await ringOf(place)).keyState({ group: 'gw', name: 'k2' }, new Date())).toBe('revoked')
+    expect((await place.run('fleet status CONFIG')).exit).toBe(0)
+  })
+
   it('status tells of every node, exit 1 where one differs', MANY, async () => {
     const place = await withNodes(await fleetPlace())
     const fine = await place.run('fleet status CONFIG')

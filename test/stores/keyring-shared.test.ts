@@ -195,7 +195,7 @@ describe('a shared keyring', () => {
       ['another name', { text: sealKeyring(first, { kek: KEK, keyring: 'two', revision: 2 }), revision: 2 }],
       ['a revoked key that is gone', seal(2, key('now'))],
       ['a revoked key that is not any more', seal(2, key('old', '', SECRETS.old) + key('now'))],
-      ['a revoked key that ends later', seal(2, first.replace('2026-11-01', '2026-11-02'))],
+      ['a revoked key that is yet to end', seal(2, first.replace('2026-11-01', '2026-11-22'))],
       ['the secret of a revoked key under another name', seal(2, first + key('new', '', SECRETS.old))],
       ['what the check speaks against', seal(2, first + key('bad'))],
     ])('%s', async (_, refused) => {
