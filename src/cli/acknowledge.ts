@@ -4,7 +4,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { InvalidArgumentError, type Command } from 'commander'
-import { keyringFingerprint, viewFleet, type FleetNode, type WantedKeyring } from '../keyring/fleet.ts'
+import {
+  aheadOfStore,
+  keyringFingerprint,
+  viewFleet,
+  type FleetNode,
+  type WantedKeyring,
+} from '../keyring/fleet.ts'
 import type { KeyringStore } from '../keyring/keyring-store.ts'
 import { MAX_SKEW_MS } from '../keyring/state.ts'
 import { EXIT } from './exit.ts'
@@ -39,8 +45,10 @@ function waitOption(text: string): number {
 export interface Acknowledgement {
   readonly revision: number
   readonly acknowledged: readonly string[]
-  /** Where it is `current`, the node's clock is behind: what has ended has not yet ended there. */
+  /** Where it is `current`, its clock is behind this machine's: what has ended here has not yet ended there. */
   readonly missing: readonly FleetNode[]
+  /** How far this machine's clock is ahead of the store's, milliseconds: it dates the end of keys. */
+  readonly ahead: number
   /** How long it took, seconds. */
   readonly seconds: number
   /** The store could not be asked who has it. */
@@ -52,7 +60,7 @@ const LOOK_EVERY_MS = 50
 
 /**
  * Waits for every node that is live; of those that are silent nothing is to be expected. A node has the keyring once it
- * told of this revision or a later one.
+ * told of this revision, or of a later one that the store has, too: where it has lost that, the node refuses this one.
  */
 export async function awaitNodes(
   store: KeyringStore,
@@ -78,20 +86,28 @@ function isExpected({ status }: FleetNode): boolean {
 async function lookAt(
   store: KeyringStore,
   wanted: WantedKeyring,
-): Promise<Pick<Acknowledgement, 'acknowledged' | 'missing' | 'unknown'>> {
+): Promise<Omit<Acknowledgement, 'revision' | 'seconds'>> {
   try {
-    const nodes = viewFleet(await store.heartbeats(), wanted)
+    const found = await store.heartbeats()
+    const ahead = aheadOfStore(found, Date.now())
+    const nodes = viewFleet(found, wanted)
+    const isLater = ({ status, revision = 0 }: FleetNode): boolean =>
+      status === 'behind' && revision > wanted.revision
+    const stored = nodes.some(isLater) ? await store.read() : 'empty'
+    const newest = stored === 'empty' ? 0 : stored.revision
     const has = (node: FleetNode): boolean =>
-      (node.status === 'current' && !isBehindInTime(node)) ||
-      (node.status === 'behind' && (node.revision ?? 0) > wanted.revision)
+      (node.status === 'current' || (isLater(node) && node.revision! <= newest)) &&
+      timeBehind(node, ahead) <= MAX_SKEW_MS
     return {
       acknowledged: nodes.filter(has).map(({ node }) => node),
       missing: nodes.filter((node) => !has(node)),
+      ahead,
     }
   } catch (error) {
     return {
       acknowledged: [],
       missing: [],
+      ahead: 0,
       unknown: error instanceof Error ? error.message : 'unknown error',
     }
   }
@@ -113,12 +129,12 @@ export async function acknowledge(
   const told = await awaitNodes(target.store, wanted, options)
   if (!isComplete(told)) process.exitCode = EXIT.refused
   if (options.json) return told
-  const { acknowledged, missing, seconds, unknown } = told
+  const { acknowledged, missing, ahead, seconds, unknown } = told
   if (acknowledged.length > 0) print(`acknowledged by ${acknowledged.join(', ')} in ${seconds.toFixed(2)} s`)
   else if (missing.length === 0 && unknown === undefined)
     print('no node has told of itself: none was waited for')
   if (unknown !== undefined) fail(`who has revision ${revision} is unknown: ${unknown}`)
-  for (const node of missing) fail(reasonOf(node))
+  for (const node of missing) fail(reasonOf(node, revision, ahead))
   return told
 }
 
@@ -136,11 +152,13 @@ function isComplete({ missing, unknown }: Acknowledgement): boolean {
   return missing.length === 0 && unknown === undefined
 }
 
-function isBehindInTime({ ahead = 0 }: FleetNode): boolean {
-  return ahead < -MAX_SKEW_MS
+/** How far a node's clock is behind this machine's, milliseconds. */
+function timeBehind({ ahead = 0 }: FleetNode, ours: number): number {
+  return ours - ahead
 }
 
-function reasonOf({ node, status, refuses, revision, ahead = 0 }: FleetNode): string {
+function reasonOf(found: FleetNode, wanted: number, ours: number): string {
+  const { node, status, refuses, revision } = found
   const at = revision === undefined ? '' : `, had revision ${revision}`
   switch (status) {
     case 'silent':
@@ -148,8 +166,10 @@ function reasonOf({ node, status, refuses, revision, ahead = 0 }: FleetNode): st
     case 'refusing':
       return `${node} refuses it: ${refuses}${at}; its log says more`
     case 'behind':
-      return `${node} is behind${at}`
+      return revision !== undefined && revision > wanted
+        ? `${node} has something else in force, revision ${revision}`
+        : `${node} is behind${at}`
     case 'current':
-      return `${node} has it, but its clock is ${Math.round(-ahead / 1000)} s behind: a key that has ended counts there until then`
+      return `${node} has it, but its clock is ${Math.round(timeBehind(found, ours) / 1000)} s behind this machine's: a key that has ended counts there until then`
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander'
 import { removeKey } from '../keyring/edit-toml.ts'
+import { MAX_SKEW_MS } from '../keyring/state.ts'
 import { print, printJson } from './io.ts'
 import { cellsOf, formatRows, keyRows, needGroup, type KeyRow } from './key-row.ts'
 import { acknowledge, addWaitOption, type WaitOptions } from './acknowledge.ts'
@@ -25,7 +26,7 @@ export function addKeyPruneCommand(key: Command): void {
     .command('prune')
     .summary('drop keys that have ended')
     .description(
-      'Takes expired and revoked keys out of the keyring, secrets and all, and says which. The last key of a group stays, ended or not: a configuration that names the group would not load without it. Of a shared keyring revoked keys stay, so that no copy brings them back.',
+      'Takes keys that expired or were revoked at least 5 seconds ago out of the keyring, secrets and all, and says which. The last key of a group stays, ended or not: a configuration that names the group would not load without it. Of a shared keyring revoked keys stay, so that no copy brings them back.',
     )
     .option('--group <id>', 'this group only')
     .option('--json', 'one JSON array of the keys that are gone; of a shared keyring an object')
@@ -65,9 +66,12 @@ async function pruneKeys(target: KeyringTarget, options: PruneOptions): Promise<
   if (options.json) printJson(told === undefined ? gone : { pruned: gone, kept, acknowledgement: told })
 }
 
-/** Those that have ended; of a group of which none would be left, all but the last listed. */
+/**
+ * Those that have ended, on a node whose clock is late, too; of a group of which none would be left, all but the last
+ * listed.
+ */
 function endedKeys(open: OpenKeyring, now: Date, group: string | undefined): readonly KeyRow[] {
-  const rows = keyRows(open, now, group)
+  const rows = keyRows(open, new Date(now.getTime() - MAX_SKEW_MS), group)
   const ended = rows.filter(({ state }) => state === 'expired' || state === 'revoked')
   return ended.filter((row) => {
     const ofGroup = rows.filter((other) => other.group === row.group)

@@ -43,7 +43,7 @@ export function nodeFacts(
   { node, keyring }: Pick<EdgeConfig, 'node' | 'keyring'>,
   fleet: FleetFacts,
   named: readonly string[],
-): Pick<RotationFacts, 'reports' | 'expectedNodes' | 'confirmations'> {
+): Pick<RotationFacts, 'reports' | 'expectedNodes' | 'sharingNodes' | 'confirmations'> {
   const found = loadReports(directory)
   const newest = new Map<string, NodeReport>()
   const beats = Array.from(fleet.heartbeats.values(), (beat) => (beat === 'damaged' ? beat : beat.report))
@@ -57,6 +57,7 @@ export function nodeFacts(
   return {
     reports: [...newest.values()],
     expectedNodes: typeof keyring === 'string' || known.length === 0 ? [node, ...known] : known,
+    sharingNodes: new Set(fleet.heartbeats.keys()),
     confirmations: [...fleet.confirmations, ...loadConfirmations(directory)],
   }
 }

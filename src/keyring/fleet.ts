@@ -104,6 +104,17 @@ export function countFleet(nodes: readonly FleetNode[]): ReadonlyMap<FleetStatus
   )
 }
 
+/**
+ * How far a clock that shows `now` is ahead of the store's, milliseconds; 0 where no heartbeat tells.
+ * @param found what the store gave just now
+ */
+export function aheadOfStore(found: FoundHeartbeats, now: number): number {
+  const asked = [...found.values()].flatMap((beat) =>
+    beat === 'damaged' ? [] : [beat.report.at.getTime() - beat.ahead + beat.age],
+  )
+  return asked.length === 0 ? 0 : now - Math.min(...asked)
+}
+
 /** Whether a node's clock is farther off the store's than clocks may be. */
 export function isClockOff({ ahead = 0 }: Pick<FleetNode, 'ahead'>): boolean {
   return Math.abs(ahead) > MAX_SKEW_MS

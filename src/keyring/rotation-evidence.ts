@@ -82,15 +82,24 @@ export function viewNode(evidence: RotationEvidence, node: string): NodeView {
   return { node, status, reported: report.at, stopped: report.stopped, holds: names }
 }
 
-/** What is missing where a node cannot be asked; nothing where it can. */
-export function missingNode({ node, status, reported, stopped }: NodeView): readonly Missing[] {
+/**
+ * What is missing where a node cannot be asked; nothing where it can.
+ * @param isShared it tells of itself through a shared store
+ */
+export function missingNode(
+  { node, status, reported, stopped }: NodeView,
+  isShared: boolean,
+): readonly Missing[] {
+  const farewell = isShared ? `xkeys fleet forget ${node}` : 'remove its report'
   if (status === 'missing') {
     return [
       {
         kind: 'node-missing',
         node,
         message: `node ${node} has never reported`,
-        remedy: 'start it with this state directory; its first report comes within seconds',
+        remedy: isShared
+          ? `see that it runs, as what it told cannot be read; where it is gone for good, ${farewell}`
+          : 'start it with this state directory; its first report comes within seconds',
       },
     ]
   }
@@ -103,7 +112,7 @@ export function missingNode({ node, status, reported, stopped }: NodeView): read
           stopped === undefined
             ? `node ${node} is silent: its report is of ${isoOf(reported!)}, so what it does now is unknown`
             : `node ${node} was stopped at ${isoOf(stopped)}: with which keyring it comes back is unknown`,
-        remedy: 'see that it runs and that its clock is right; where it is gone for good, remove its report',
+        remedy: `see that it runs and that its clock is right; where it is gone for good, ${farewell}`,
       },
     ]
   }

@@ -44,6 +44,8 @@ export interface RotationFacts {
   readonly reports: readonly NodeReport[]
   /** Own nodes, whether or not they have reported. */
   readonly expectedNodes: readonly string[]
+  /** Those of them that tell of themselves through a shared store. */
+  readonly sharingNodes?: ReadonlySet<string>
   readonly confirmations: readonly Confirmation[]
 }
 
@@ -114,7 +116,7 @@ export function describeRotation(facts: RotationFacts): RotationStatus {
     }),
     confirmed: confirmed(peer),
   }))
-  const silent = nodes.flatMap(missingNode)
+  const silent = nodes.flatMap((view) => missingNode(view, facts.sharingNodes?.has(view.node) ?? false))
   const names = facts.peers
   return {
     ...position,

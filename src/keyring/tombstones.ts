@@ -22,8 +22,9 @@ export interface Revocations {
 }
 
 /**
- * What speaks against `after` in the place of `before`: a key that was revoked by `now` must still be there, revoked at
- * that time or earlier, and no key that is new in its group may have its secret. Empty: nothing.
+ * What speaks against `after` in the place of `before`: a key that was revoked by `now` must still be there and revoked by
+ * now, and no key that is new in its group may have its secret. Empty: nothing. The date may be a later one: where the
+ * store has lost a revocation it is given again.
  */
 export function lostTombstones(before: Revocations, after: Revocations, now: Date): readonly Issue[] {
   return before.groups.flatMap((group) => {
@@ -34,7 +35,7 @@ export function lostTombstones(before: Revocations, after: Revocations, now: Dat
       .filter(({ revoked }) => revoked !== undefined && revoked <= now)
       .flatMap((key) => {
         const kept = found.find(({ name }) => name === key.name)
-        const issues = problemsOf(key, kept).map((message) => issueOf(group, key, message))
+        const issues = problemsOf(key, kept, now).map((message) => issueOf(group, key, message))
         const again = found.filter((other) => !names.has(other.name) && hasSecretOf(other, key))
         return [
           ...issues,
@@ -46,9 +47,9 @@ export function lostTombstones(before: Revocations, after: Revocations, now: Dat
   })
 }
 
-function problemsOf(key: RevocableKey, kept: RevocableKey | undefined): readonly string[] {
+function problemsOf(key: RevocableKey, kept: RevocableKey | undefined, now: Date): readonly string[] {
   if (kept === undefined) return ['is gone: it was revoked, and a revoked key stays in a shared keyring']
-  if (kept.revoked === undefined || kept.revoked > key.revoked!)
+  if (kept.revoked === undefined || kept.revoked > now)
     return [`was revoked at ${key.revoked!.toISOString()}, and must stay so`]
   return []
 }

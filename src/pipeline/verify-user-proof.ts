@@ -142,13 +142,16 @@ export function createProof(options: ProofOptions): (request: Answered) => Verdi
 
   /** Takes the nonce count: only now, so that a wrong answer spoils none. */
   function count(request: Answered, proved: Proved): Verdict | Promise<Verdict> {
-    const { answer, context, view } = request
+    const { answer, context, view, facts } = request
     const key = `nonce:${answer.nonce}:${answer.counted?.nc.toLowerCase() ?? ''}`
     return settle<ClaimResult, Verdict>(
       () => claims.claim(key, transmissionOf(view, context.source), nonces.window),
       (result) => {
         if (result === 'full') return refuse(request, 503, 'claims-full')
         if (result === 'other') return verdicts.challenge(request, toldOf(request, 'nonce-replayed'), 'stale')
+        // Asking may have shown that the claims were lost: then it only seems to be the first time.
+        if (result === 'new' && facts.made < knownSince())
+          return verdicts.challenge(request, toldOf(request, 'nonce-stale'), 'stale')
         return accept(request, proved)
       },
       () => refuse(request, 503, 'claims-unavailable'),

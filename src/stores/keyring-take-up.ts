@@ -80,6 +80,8 @@ export function takeUp(
 export interface Predecessor extends StoredKeyring {
   /** As far as it can be opened. */
   readonly keyring: Keyring | SealedText
+  /** It cannot be opened: its KEK is gone, or it is damaged. */
+  readonly isShut?: true
 }
 
 /**
@@ -93,7 +95,9 @@ export async function beginWith(
 ): Promise<Beginning> {
   const found = await readFrom(store)
   const texts = copy?.read() ?? []
-  const before = texts.flatMap((text) => predecessorOf(text, judge))[0]
+  const before = texts
+    .flatMap((text) => predecessorOf(text, judge))
+    .find(({ keyring }) => isOfName(keyring.name, judge))
   const reachedAt = found instanceof Error ? undefined : judge.now()
   let refused: ConfigError | undefined
   let [state, detail]: [Beginning['state'], string] = ['here', '']
@@ -135,10 +139,15 @@ function predecessorOf(text: string, judge: Judge): readonly Predecessor[] {
   try {
     // Its KEK may be gone: what was revoked stands in clear.
     const sealed = readSealedText(text)
-    return [{ text, revision: sealed.revision, keyring: sealed }]
+    return [{ text, revision: sealed.revision, keyring: sealed, isShut: true }]
   } catch {
     return []
   }
+}
+
+/** The node may have been given a keyring of another name, as where a KEK is lost: then its copy is of no keyring here. */
+function isOfName(name: string | undefined, { kek }: Judge): boolean {
+  return kek?.keyring === undefined || name === kek.keyring
 }
 
 function open(text: string, { kek, now }: Judge): Keyring | ConfigError {
@@ -178,7 +187,8 @@ function successionIssues(
   if (revision < before.revision)
     issues.push({ path: 'seal.revision', message: olderThan(before.revision, revision) })
   // Two that were made of one: taking the second would lose what the first changed, and nobody would be told.
-  if (revision === before.revision)
+  // A copy that cannot be opened is none of them.
+  if (revision === before.revision && !before.isShut)
     issues.push({
       path: 'seal.revision',
       message: `${revision} is in force here with other contents: make the change again as a later one`,

@@ -9,13 +9,16 @@ import { reportSchema } from './report-schema.ts'
 /** Longest heartbeat that is written or read, characters. */
 export const MAX_HEARTBEAT_LENGTH: number = 8 << 20
 
+/** Text that a terminal only shows: who can write to the store may not command those of operators. */
+const shown = z.string().regex(/^[^\p{Cc}\p{Cf}]*$/u)
+
 /** Unknown fields are left alone: another version may have written them. */
 const heartbeatSchema = z.object({
   format: z.literal(1),
   report: reportSchema,
-  keyring: z.string(),
-  version: z.string(),
-  refuses: z.string().optional(),
+  keyring: shown,
+  version: shown,
+  refuses: shown.optional(),
 })
 
 /** JSON of a heartbeat. */
@@ -42,6 +45,16 @@ export function parseHeartbeat(node: string, stored: string, asked: number): Fou
     age: Math.max(0, asked - came),
     ahead: report.at.getTime() - came,
   }
+}
+
+/** The same text for a terminal: what would command it is written as JSON writes it, so JSON stays what it is. */
+export function showable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, (found) =>
+    Array.from({ length: found.length }, (_, i) => {
+      const code = found.charCodeAt(i).toString(16).padStart(4, '0')
+      return `\\u${code}`
+    }).join(''),
+  )
 }
 
 function jsonOf(text: string): unknown {

@@ -14,7 +14,7 @@ import type { FoundHeartbeat, KeyringStore, StoredKeyring } from '../keyring/key
 import type { Confirmation } from '../keyring/rotation.ts'
 import { readSealedText } from '../keyring/sealed-text.ts'
 import { openRedis, type RedisScript } from './redis-client.ts'
-import { formatHeartbeat, MAX_HEARTBEAT_LENGTH, parseHeartbeat } from './redis-heartbeat.ts'
+import { formatHeartbeat, MAX_HEARTBEAT_LENGTH, parseHeartbeat, showable } from './redis-heartbeat.ts'
 import * as scripts from './redis-keyring-scripts.ts'
 import type { RedisSettings } from './redis-settings.ts'
 import { confirmationSchema } from './rotation-file.ts'
@@ -104,7 +104,7 @@ export async function openRedisKeyringStore({
     async audit(count) {
       if (count < 1) return []
       const answer = await run(scripts.AUDIT, [audit], Math.min(count, AUDIT_LINES))
-      return Array.isArray(answer) ? answer.map(String) : []
+      return Array.isArray(answer) ? answer.map((line) => showable(String(line))) : []
     },
     note: append,
     follow(onChange) {
@@ -126,7 +126,7 @@ export async function openRedisKeyringStore({
         const [asked, next, page] = Array.isArray(answer) ? (answer as unknown[]) : []
         if (typeof next !== 'string' || !Array.isArray(page)) throw damaged('the list of nodes')
         for (const [node, stored] of pairsOf(page))
-          found.set(node, parseHeartbeat(node, stored, Number(asked)))
+          found.set(showable(node), parseHeartbeat(node, stored, Number(asked)))
         if (next === '0') return found
         cursor = next
       }
@@ -169,7 +169,8 @@ function fieldOf({ fingerprint, peer }: Confirmation): string {
 
 function parseConfirmation(text: string): Confirmation | undefined {
   try {
-    return confirmationSchema.safeParse(JSON.parse(text)).data
+    const entry = confirmationSchema.safeParse(JSON.parse(text)).data
+    return entry && { ...entry, by: showable(entry.by) }
   } catch {
     return undefined
   }

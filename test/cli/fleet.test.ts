@@ -32,6 +32,12 @@ function heartbeat(node: string, more: Partial<Heartbeat> = {}, ahead = 0): Hear
   return { report, keyring: 'aaaaaaaa', version: '0.0.1', ...more }
 }
 
+/** What a node told that has been gone for a while. */
+function tellOfOld(node: string): Heartbeat {
+  const beat = heartbeat(node)
+  return { ...beat, report: { ...beat.report, at: new Date(Date.now() - 60_000) } }
+}
+
 const stored = async ({ store }: FleetPlace): Promise<string> => {
   const found = await store.read()
   if (found === 'empty') throw new Error(found)
@@ -185,7 +191,7 @@ describePeers('nodes that have not a change', ['redis-server'], () => {
     await place.store.beat(heartbeat('slow', { keyring }, -60_000))
     const { stderr, exit } = await place.run('key prune CONFIG --wait 0')
     expect(stderr).toBe(
-      'xkeys: not acknowledged: slow has it, but its clock is 60 s behind: a key that has ended counts there until then\n',
+      "xkeys: not acknowledged: slow has it, but its clock is 60 s behind this machine's: a key that has ended counts there until then\n",
     )
     expect(exit).toBe(1)
   })
@@ -231,6 +237,10 @@ describePeers('xkeys rotate on a shared keyring', ['redis-server'], () => {
     const refused = await place.run(`rotate promote ${ON}`)
     expect(refused).toMatchObject({ stdout: '', exit: 1 })
     expect(refused.stderr).toContain('node n3 does not hold next')
+    await place.store.beat(tellOfOld('n3'))
+    expect((await place.run(`rotate promote ${ON}`)).stderr).toMatch(
+      /node n3 is silent: .*; where it is gone for good, xkeys fleet forget n3$/m,
+    )
     await place.store.forget('n3')
     const promoted = await place.run(`rotate promote ${ON}`)
     expect(promoted).toMatchObject({ stderr: '', exit: 0 })
@@ -316,6 +326,29 @@ describePeers('xkeys fleet', ['redis-server'], () => {
     const copy = await place.run('fleet seed state-n1/n1.keyring.toml CONFIG')
     expect(copy).toMatchObject({ stderr: '', exit: 0 })
     expect(copy.stdout).toMatch(/revision 5, is stored[^]*acknowledged by n1 in /)
+  })
+
+  it.each([
+    ['seal raises what is there', 'seal CONFIG --kek file:kek --revision 3'],
+    ['a copy of a node is seeded', 'fleet seed state-n1/n1.keyring.toml CONFIG'],
+  ])('after the store has lost a change: %s', MANY, async (_, remedy) => {
+    const place = await withNodes(await fleetPlace())
+    const before = await stored(place)
+    const client = place.redis.client()
+    const key = `xkeys:{${NAME}}:keyring`
+    expect((await place.run('key revoke k2 CONFIG --group gw')).exit).toBe(0)
+    await client.hset(key, 'revision', '1', 'text', before)
+    // Or it would be the same keyring, to the second.
+    await new Promise((done) => setTimeout(done, 1100))
+    const again = await place.run('key revoke k2 CONFIG --group gw --wait 3')
+    expect([again.stderr, again.exit]).toEqual([expect.stringContaining('n1 refuses it: older'), 1])
+    if (remedy.startsWith('fleet seed')) await client.del(key)
+    expect(await place.run(remedy)).toMatchObject({
+      stdout: expect.stringContaining('acknowledged by n1, n2 in') as string,
+      exit: 0,
+    })
+    expect((await ringOf(place)).keyState({ group: 'gw', name: 'k2' }, new Date())).toBe('revoked')
+    expect((await place.run('fleet status CONFIG')).exit).toBe(0)
   })
 
   it('status tells of every node, exit 1 where one differs', MANY, async () => {

@@ -166,4 +166,14 @@ describe('the file', () => {
     expect(text().replace(/revoked = \S+\r\n/, '')).toBe(crlf)
     expect(text().replaceAll('\r\n', '')).not.toContain('\n')
   })
+
+  it('keeps a key that has just expired: where a clock is late it still counts', async () => {
+    const until = (ago: number): string =>
+      new Date(Math.floor(Date.now() / 1000 - ago) * 1000).toISOString().replace('.000Z', 'Z')
+    const key = (name: string, expires: string): string =>
+      `[[groups.gw.keys]]\nname = "${name}"\nvalue = "${SECRETS.old}${name}"\nexpires = ${expires}\n\n`
+    const { run, keys } = place(key('just', until(0)) + key('before', until(6)) + KEYS)
+    expect((await run('prune --keyring k.toml')).exit).toBe(0)
+    expect(keys()).toEqual(['just', 'k1'])
+  })
 })

@@ -3,7 +3,7 @@ import { acknowledge, awaitNodes } from '../../src/cli/acknowledge.ts'
 import { changeKeyring } from '../../src/cli/keyring-change.ts'
 import type { KeyringTarget } from '../../src/cli/keyring-target.ts'
 import { removeKey, setKeySetting } from '../../src/keyring/edit-toml.ts'
-import type { KeyringStore } from '../../src/keyring/keyring-store.ts'
+import type { Heartbeat, KeyringStore } from '../../src/keyring/keyring-store.ts'
 import { sealKeyring, unsealKeyring } from '../../src/keyring/seal.ts'
 import { createMemoryKeyringStore } from '../../src/stores/keyring-store-memory.ts'
 import { KEK, PLAIN, sealed, SOURCE } from '../support/sealed.ts'
@@ -118,6 +118,41 @@ it('where the store cannot be asked who has a change, that is unknown', async ()
     missing: [],
     unknown: 'it does not answer',
   })
+})
+
+/** A node of that revision and keyring, whose clock is the store's. */
+const heartbeat = (at: Date, revision: number, keyring = 'aaaaaaaa'): Heartbeat => ({
+  report: { node: 'n1', at, since: at, keys: [], groups: [], uses: [], revision },
+  keyring,
+  version: '0',
+})
+
+it('where the store has lost what a node has in force, the node has not what came after that', async () => {
+  const store = createMemoryKeyringStore({ name: 'main', now: () => new Date() })
+  await store.replace({ before: 'empty', after: { text: sealed(), revision: 1 }, audit: '{}' })
+  await store.beat(heartbeat(new Date(), 3))
+  const told = await awaitNodes(store, { revision: 2, keyring: 'bbbbbbbb' }, { wait: 0 })
+  expect(told).toMatchObject({ acknowledged: [], missing: [{ node: 'n1', revision: 3 }] })
+})
+
+it('where another operator has changed it since, a node has it with that change', async () => {
+  const store = createMemoryKeyringStore({ name: 'main', now: () => new Date() })
+  await store.replace({ before: 'empty', after: { text: sealed(), revision: 1 }, audit: '{}' })
+  await changeKeyring(target(store), CHANGE)
+  await store.beat(heartbeat(new Date(), 2))
+  expect(await awaitNodes(store, { revision: 1, keyring: 'bbbbbbbb' }, { wait: 0 })).toMatchObject({
+    missing: [],
+    acknowledged: ['n1'],
+  })
+})
+
+it('where the clock of this machine is ahead of all others, what it has ended has not ended there', async () => {
+  const late = (): Date => new Date(Date.now() - 600_000)
+  const store = createMemoryKeyringStore({ name: 'main', now: late })
+  await store.beat(heartbeat(late(), 1))
+  const told = await awaitNodes(store, { revision: 1, keyring: 'aaaaaaaa' }, { wait: 0 })
+  expect(told).toMatchObject({ acknowledged: [], missing: [{ node: 'n1', status: 'current' }] })
+  expect(Math.round(told.ahead / 1000)).toBe(600)
 })
 
 it('of a keyring in a file nobody is waited for', async () => {

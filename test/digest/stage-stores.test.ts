@@ -7,7 +7,7 @@ import { computeHa1 } from '../../src/digest/response.ts'
 import type { Verdict } from '../../src/pipeline/stage.ts'
 import { contextOf } from '../support/messages.ts'
 import { answerTo, PASSWORD, type AnswerInput } from './client.ts'
-import { attempt, challengeIn, createRig, requestBytes, store, www, type Rig } from './stage.ts'
+import { attempt, challengeIn, createRig, requestBytes, START, store, www, type Rig } from './stage.ts'
 
 const later = (find: CredentialStore['find']): CredentialStore => ({
   find: async (query) => find(query),
@@ -51,6 +51,28 @@ describe('stores', () => {
   ])('claims that %s are 503', async (_, claims) => {
     expect(await settle(createRig({ claims }))).toMatchObject({ status: 503, reason: 'claims-unavailable' })
   })
+
+  it.each(['new', 'same'] as const)(
+    'claims that turn out to have lost what they held: %s',
+    async (result) => {
+      let since: Date | undefined
+      const rig = createRig({
+        claims: {
+          get since() {
+            return since
+          },
+          claim: async () => {
+            since = new Date(START + 1)
+            return result
+          },
+        },
+      })
+      // What is known is known; what is new may have been claimed before.
+      const expected = { new: 'challenged: nonce-stale', same: 'accepted' }
+      await settle(rig)
+      expect(rig.last()).toBe(expected[result])
+    },
+  )
 
   it.each(['new', 'same', 'other', 'full'] as const)('claims may answer %s later', async (result) => {
     const rig = createRig({ claims: { claim: async () => result } })

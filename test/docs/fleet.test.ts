@@ -26,6 +26,10 @@ const SHOWN: Readonly<Record<string, readonly [file: string, title: string]>> = 
     EDGE,
     'remember what was revoked over a restart',
   ],
+  'somebody stores what is not a sealed keyring at all': [
+    EDGE,
+    'take what is no sealed keyring for no answer',
+  ],
   'somebody stores a text that was changed by hand, or sealed with another KEK': [
     EDGE,
     'refuse what is older, brings back a revoked key, or cannot be opened',

@@ -126,6 +126,19 @@ describePeers('nodes that share a keyring', ['redis-server'], () => {
     expect(await node.values('xkeys_group_signable')).toEqual({ gw: 1 })
   })
 
+  it('take what is no sealed keyring for no answer', async () => {
+    const place = await fleetPlace()
+    const node = await place.node('n1')
+    await place.redis.client().hset(`xkeys:{${NAME}}:keyring`, 'revision', '2', 'text', RING)
+    await until(() => expect(node.said()).toEqual(['store-away']))
+    expect(node.text()).toContain('"detail":"the keyring in it is damaged"')
+    expect(await node.values('xkeys_keyring_store_up')).toEqual({ '': 0 })
+    expect(await place.run('key list CONFIG')).toMatchObject({
+      stderr: expect.stringContaining('the keyring in it is damaged') as string,
+      exit: 78,
+    })
+  })
+
   it('remember what was revoked over a restart', async () => {
     const place = await fleetPlace({ text: THIRD })
     await (await place.node('n1')).stop()

@@ -132,7 +132,10 @@ agreement = "main"
     }
 
     expect({ heap: shownIn(await heapTexts(edge.pid(), edge.folder), all) }).toEqual({ heap: [] })
-    await step('key', 'prune')
+    await until(async () => {
+      await step('key', 'prune')
+      return secretsNow().length === 1
+    })
     expect(secretsNow()).toEqual([all.at(-1)])
     await until(() => heldBy(state).length === 1)
     const pruned = all.slice(0, -1)

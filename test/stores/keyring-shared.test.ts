@@ -195,7 +195,7 @@ describe('a shared keyring', () => {
       ['another name', { text: sealKeyring(first, { kek: KEK, keyring: 'two', revision: 2 }), revision: 2 }],
       ['a revoked key that is gone', seal(2, key('now'))],
       ['a revoked key that is not any more', seal(2, key('old', '', SECRETS.old) + key('now'))],
-      ['a revoked key that ends later', seal(2, first.replace('2026-11-01', '2026-11-02'))],
+      ['a revoked key that is yet to end', seal(2, first.replace('2026-11-01', '2026-11-22'))],
       ['the secret of a revoked key under another name', seal(2, first + key('new', '', SECRETS.old))],
       ['what the check speaks against', seal(2, first + key('bad'))],
     ])('%s', async (_, refused) => {
@@ -333,6 +333,26 @@ describe('the local copy of a shared keyring', () => {
     const there = fickle(seal(3, key('old')))
     const error = await errorFrom(open(there.store, { localCopy }))
     expect(error.issues.map(({ path }) => path)).toContain('groups.g.keys.old')
+  })
+
+  it('of a keyring of another name hinders nothing: it is replaced', async () => {
+    const localCopy = place()
+    const other = sealKeyring(key('lost', 'revoked = true'), { kek: OTHER_KEK, keyring: 'old', revision: 7 })
+    writeFileSync(localCopy, other)
+    const one = seal(1, key('first'))
+    const node = await open(fickle(one).store, { localCopy, kek: { ...SOURCE, keyring: 'main' } })
+    expect([node.names(), node.events, node.failures]).toEqual(['first', [], []])
+    expect(readFileSync(localCopy, 'utf8')).toBe(one.text)
+  })
+
+  it('damaged, is replaced by what the store has', async () => {
+    const localCopy = place()
+    const two = seal(2, key('old', 'revoked = true') + key('first'))
+    writeFileSync(localCopy, two.text.replace('v1.', 'v1.A'))
+    expect(readFileSync(localCopy, 'utf8')).not.toBe(two.text)
+    const node = await open(fickle(two).store, { localCopy })
+    expect([node.names(), node.failures]).toEqual(['old,first', []])
+    expect(readFileSync(localCopy, 'utf8')).toBe(two.text)
   })
 
   it('survives a crash between remembering a revision and keeping its text', async () => {

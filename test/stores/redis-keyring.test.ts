@@ -161,12 +161,35 @@ describePeers('a keyring in Redis', ['redis-server', 'openssl'], () => {
         foreign: half,
         list: '1763726400000 []',
         proto: '1763726400000 {"__proto__":{}}',
+        loud: half.replaceAll('n2', 'loud').replace('0.1.0', '\\u001b[2J'),
       }
       await client.hset('xkeys:{main}:nodes', bad)
       const found = await store.heartbeats()
-      expect(found.size).toBe(8)
+      expect(found.size).toBe(9)
       for (const node of Object.keys(bad)) expect(found.get(node)).toBe('damaged')
       expect(found.get('n1')).toMatchObject({ version: '0.1.0' })
+    })
+
+    it('nothing in it commands the terminal of an operator', async () => {
+      const client = redis.client()
+      await client.flushall()
+      const store = await open({ url: redis.url })
+      await client.hset('xkeys:{main}:nodes', '\u001b[2J\nacknowledged by n1', '')
+      await client.rpush('xkeys:{main}:audit', '\u001b[2J{"by":"a\u{e0001}"}')
+      expect([...(await store.heartbeats())]).toEqual([
+        [String.raw`\u001b[2J\u000aacknowledged by n1`, 'damaged'],
+      ])
+      const confirmed = {
+        group: 'g',
+        key: 'k',
+        fingerprint: '0badc0de',
+        peer: 'p',
+        at: new Date(),
+        by: '\u001b[2J',
+      }
+      await store.confirm(confirmed, () => true)
+      expect(await store.confirmations()).toMatchObject([{ by: String.raw`\u001b[2J` }])
+      expect(await store.audit(1)).toEqual([String.raw`\u001b[2J{"by":"a\udb40\udc01"}`])
     })
 
     it('fields of a later version are left alone', async () => {

@@ -168,7 +168,7 @@ export function keyringStoreContract(
         const path = 'groups."gw 1".keys.stolen'
         const back = revision(2, PLAIN.replace('revoked = true\n', ''))
         expect(await refusal(store, { before: 1, after: back })).toEqual([path])
-        const later = revision(2, PLAIN.replace('revoked = true', 'revoked = 2026-10-01T00:00:00Z'))
+        const later = revision(2, PLAIN.replace('revoked = true', 'revoked = 2099-10-01T00:00:00Z'))
         expect(await refusal(store, { before: 1, after: later })).toEqual([path])
         const gone = revision(2, PLAIN.replaceAll(/\[\[groups\."gw 1"\.keys\]\]\n[^[]*/g, ''))
         expect(await refusal(store, { before: 1, after: gone })).toEqual([path])
