@@ -33,6 +33,8 @@ export interface EdgeEvent {
   readonly username?: string
   /** A ban that a wrong password brought. */
   readonly ban?: 'source' | 'user'
+  /** Why, in the words of the service that decided. */
+  readonly detail?: string
   /** How many of the kind were not told since the last one that was. */
   readonly held?: number
 }

@@ -71,6 +71,7 @@ export function createUserObserver({
       method: printable(message.method, 32),
       ...(event.realm !== undefined && { realm: printable(event.realm, 255) }),
       ...(event.username !== undefined && { username: printable(event.username, 64) }),
+      ...(event.message !== undefined && { detail: printable(event.message, 200) }),
     })
     held = 0
   }

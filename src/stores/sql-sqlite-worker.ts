@@ -86,17 +86,24 @@ function fault(error: unknown): SqliteTold {
 const port = parentPort!
 const send = (told: SqliteTold): void => port.postMessage(told)
 try {
-  const database = await open(workerData as SqliteOpen)
+  const options = workerData as SqliteOpen
+  const database = await open(options)
   let last: Promise<void> = Promise.resolve()
   port.on('message', (message: SqliteAsk) => {
     if ('end' in message) {
       // The driver ends the whole process where it is used after, or while, it is closed.
       port.removeAllListeners('message')
       database.interrupt()
-      void last.finally(() => {
-        database.close()
-        port.close()
-      })
+      // The driver does not do it when it closes, so that a copy of the file alone would lack what was written.
+      const settle = async (): Promise<unknown> =>
+        options.access === 'read' || ask(database, 'PRAGMA wal_checkpoint(PASSIVE)', [])
+      void last
+        .then(settle)
+        .catch(() => {})
+        .finally(() => {
+          database.close()
+          port.close()
+        })
     } else last = ask(database, message.text, message.values).then(send, (error) => send(fault(error)))
   })
   send({ columns: [], rows: [], changed: 0 })

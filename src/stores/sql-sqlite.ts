@@ -104,10 +104,16 @@ function toCell(value: SqliteValue): SqlCell {
 const DENIED = /^(?:SQLITE_(?:NOTADB|CANTOPEN|CORRUPT|AUTH|PERM)|E[A-Z]+$)/
 const SLOW = /^SQLITE_(?:BUSY|LOCKED|INTERRUPT)/
 
-function toSqlError({ code, message }: { readonly code: string; readonly message: string }): SqlError {
+/** `SQLITE_READONLY_DIRECTORY`, for which the driver has no name. */
+const FOLDER = 'UNKNOWN_SQLITE_ERROR_1544'
+
+/** The error that an answer of the thread amounts to. */
+export function toSqlError({ code, message }: { readonly code: string; readonly message: string }): SqlError {
   if (code === 'SQLITE_ERROR') return statementError(code, new Error(message))
   if (/^SQLITE_CONSTRAINT_(?:UNIQUE|PRIMARYKEY)/.test(code)) return new SqlError('duplicate', code)
   if (code === 'ENOENT') return new SqlError('denied', code, 'there is no such file')
+  if (code === FOLDER)
+    return new SqlError('denied', code, 'SQLite must be able to write beside the file, even to read it')
   if (SLOW.test(code)) return new SqlError('slow', code)
   return new SqlError(DENIED.test(code) ? 'denied' : 'failed', code)
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -128,6 +128,16 @@ describe('the accounts of an edge', () => {
       ...DONE,
       stdout: `alice@${REALM}  SHA-512-256, SHA-256, MD5\n`,
     })
+  })
+
+  it('are in the file of SQLite itself, so that a copy of it has them', async () => {
+    const cwd = folderWith({})
+    expect(await run('user create-table --accounts sqlite:users.db', cwd)).toMatchObject(DONE)
+    const add = `user add alice@${REALM} --accounts sqlite:users.db --password-file -`
+    expect(await run(add, cwd)).toMatchObject(DONE)
+    copyFileSync(join(cwd, 'users.db'), join(cwd, 'copy.db'))
+    const { stdout } = await run('user list --accounts sqlite:copy.db', cwd)
+    expect(stdout).toContain(`alice@${REALM}`)
   })
 
   it('with columns of its own are written to these', async () => {

@@ -103,6 +103,10 @@ describe('wrong passwords', () => {
     now = 1000
     observe(failed, context)
     expect(told.at(-1)).toMatchObject({ held: 30, username: `${'x'.repeat(64)}…` })
+    now = 2000
+    observe({ ...failed, reason: 'hook-refused', message: 'no such \u0007user' }, context)
+    expect(told.at(-1)).toMatchObject({ reason: 'hook-refused', detail: 'no such ?user' })
+    expect(Object.keys(told.at(-1)!).at(-1)).toBe('detail')
   })
 })
 

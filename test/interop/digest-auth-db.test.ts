@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openSqlCredentials } from '../../src/stores/sql-credentials.ts'
 import { DATABASE_PROGRAMS, startDatabase, type TestDatabase } from '../support/databases.ts'
@@ -213,6 +214,21 @@ for (const engine of ['mysql', 'postgres'] as const) {
     },
   )
 }
+
+it('differs as docs/kamailio.md tells', () => {
+  const document = readFileSync(new URL('../../docs/kamailio.md', import.meta.url), 'utf8')
+  const [, section = ''] = document.split('## Deliberate differences of digest\n')
+  const told = section
+    .split('\n')
+    .filter((line) => / \d+ \|$/.test(line))
+    .map((line) => line.split('|').map((cell) => cell.trim()))
+    .map(([, name, accepted, why, count]) => [name, { accepted, why, count }])
+  const counted = Object.entries(DIFFERENCES).map(([name, { accepted, why, count }]) => {
+    const each = Object.entries(count).map((pair) => pair.join(' '))
+    return [name, { accepted, why, count: typeof count === 'number' ? String(count) : each.join(', ') }]
+  })
+  expect(Object.fromEntries(told)).toEqual(Object.fromEntries(counted))
+})
 
 it('is asked in every way in each configuration', () => {
   for (const [i, { qop }] of CONFIGURATIONS.entries()) {

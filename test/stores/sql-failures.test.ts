@@ -12,6 +12,7 @@ import {
 } from '../../src/stores/sql-credentials.ts'
 import type { SqlDatabase } from '../../src/stores/sql-database.ts'
 import type { SqlError } from '../../src/stores/sql-error.ts'
+import { toSqlError } from '../../src/stores/sql-sqlite.ts'
 import { createSubscribers, SUBSCRIBERS } from '../support/accounts.ts'
 import { DATABASE_PROGRAMS, startDatabase, type TestDatabase } from '../support/databases.ts'
 import { describePeers, tempFolder } from '../support/peers.ts'
@@ -61,6 +62,14 @@ async function lockTable(database: TestDatabase): Promise<SqlDatabase> {
 
 const absent = (): Promise<never> =>
   Promise.reject(Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' }))
+
+// Who runs the tests may be root, whom no folder keeps from writing; so not with a file.
+it('a folder that cannot be written to is said to be what is wrong with a database of SQLite', () => {
+  expect(toSqlError({ code: 'UNKNOWN_SQLITE_ERROR_1544', message: 'attempt to write' })).toMatchObject({
+    fault: 'denied',
+    message: 'SQLite must be able to write beside the file, even to read it',
+  })
+})
 
 describe.each(['sqlite', 'mysql', 'postgres'] as const)('failures of %s', (engine) => {
   describePeers(engine, DATABASE_PROGRAMS[engine], () => {
