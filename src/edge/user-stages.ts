@@ -54,6 +54,9 @@ export interface UserStageOptions {
 
 const ASSERTED = headerSelector('P-Asserted-Identity')
 
+/** No tag in their To makes them part of a dialog: who registers or publishes proves who it is. */
+const IN_NO_DIALOG: ReadonlySet<string> = new Set(['REGISTER', 'PUBLISH'])
+
 /** Whom a request is from that proved its dialog, or that nobody asked. */
 const UNKNOWN: Identity = { kind: 'unsigned', peer: '_users' }
 
@@ -95,6 +98,13 @@ export function createUserStages(options: UserStageOptions): UserStages {
     return { verdict: 'accept', identity: UNKNOWN, remove, ...(edit.length > 0 && { edit }) }
   }
 
+  /** Whether nobody here can authenticate it: a stranger who writes one of our users into From is asked for a password. */
+  function isStranger(view: MessageView): boolean {
+    if (!acceptsStrangers) return false
+    const place = domains.locate(view, ['from'])
+    return place.kind === 'stranger' || (place.kind === 'refused' && place.reason === 'not-relaying')
+  }
+
   /** In a dialog: the token that we laid into its Record-Route, from the address that it was made for. */
   const dialog: Stage = {
     name: 'dialog',
@@ -108,9 +118,10 @@ export function createUserStages(options: UserStageOptions): UserStages {
           name !== null && strangerInvites.match(name, view, context.source, monotonic()) === true
         if (isKnown) return pass(view, context)
       }
+      if (method === 'CANCEL' || IN_NO_DIALOG.has(method) || !inDialog(view)) return { verdict: 'abstain' }
       // An ACK cannot be challenged, and not every phone repeats the credentials of its INVITE in it.
-      const isEnough = config.inDialog === 'route' || acceptsStrangers || method === 'ACK'
-      if (!isEnough || method === 'CANCEL' || !inDialog(view)) return { verdict: 'abstain' }
+      const isEnough = config.inDialog === 'route' || method === 'ACK' || isStranger(view)
+      if (!isEnough) return { verdict: 'abstain' }
       const routes = readRoutes(view, own, 'trunk')
       if (routes === 'malformed' || routes.flow === undefined) return { verdict: 'abstain' }
       const token = tokens.read(routes.flow, view)

@@ -289,6 +289,40 @@ describe('a dialog of a phone', () => {
     expect(message.headers('Proxy-Authorization')).toEqual([])
   })
 
+  it.each(['REGISTER', 'PUBLISH'])('has no %s in it: its token proves no user', async (method) => {
+    const { rig, parts } = await inCall('route')
+    const bob = {
+      uri: 'sip:example.org',
+      from: '<sip:bob@example.org>',
+      to: '<sip:bob@example.org>;tag=answer',
+    }
+    await rig.phone.send(phoneRequest(method, { ...parts, ...bob }), rig.trunkAt)
+    expect((await rig.phone.receive()).message.status).toBe(method === 'REGISTER' ? 401 : 407)
+    expect((await rig.settle()).upstream).toEqual([])
+  })
+
+  it('of a stranger goes on by its token, and makes him none of our users', async () => {
+    const rig = await startUsers({ users: 'strangers = "forward"' })
+    const parts = { callId: 'stranger', from: '<sip:x@evil.example>' }
+    await rig.phone.send(phoneRequest('INVITE', parts), rig.trunkAt)
+    const invite = await rig.upstream.receive()
+    const routes = invite.message.headers('Record-Route').toReversed()
+    const inside = {
+      ...parts,
+      uri: 'sip:bob@192.0.2.9',
+      to: '<sip:bob@example.org>;tag=answer',
+      add: routes.map((value) => ['Route', value] as const),
+    }
+    await rig.phone.send(phoneRequest('BYE', inside), rig.trunkAt)
+    expect((await rig.upstream.receive()).message.method).toBe('BYE')
+    const asAlice = { ...inside, uri: 'sip:+1900@example.org', from: '<sip:alice@example.org>' }
+    await rig.phone.send(phoneRequest('INVITE', asAlice), rig.trunkAt)
+    expect((await rig.phone.receive()).message.status).toBe(407)
+    await rig.phone.send(phoneRequest('REGISTER', { ...asAlice, uri: 'sip:example.org' }), rig.trunkAt)
+    expect((await rig.phone.receive()).message.status).toBe(401)
+    expect((await rig.settle()).upstream).toEqual([])
+  })
+
   it('with in_dialog = "authenticate" is challenged, and keeps its route', async () => {
     const { rig, parts } = await inCall('authenticate')
     await authenticated(rig, rig.phone, 'BYE', parts)
