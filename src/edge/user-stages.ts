@@ -85,7 +85,8 @@ export function createUserStages(options: UserStageOptions): UserStages {
   })
   const domains = compileUserDomains(config.stage)
   const invites = createInviteTable<Extract<Identity, { readonly kind: 'user' }>>(capacity)
-  const strangerInvites = createInviteTable<true>(capacity)
+  /** INVITEs that passed without anybody's password. */
+  const unasked = createInviteTable<true>(capacity)
   const acceptsStrangers = config.strangers === 'forward'
 
   /** Accepts without proof of who it is: what is ours in the request goes all the same, and what only we may assert. */
@@ -96,6 +97,13 @@ export function createUserStages(options: UserStageOptions): UserStages {
     const edit = lines.filter(({ name }) => !whole.includes(name))
     const remove = view.find(ASSERTED, 0) < 0 ? whole : [...whole, 'P-Asserted-Identity']
     return { verdict: 'accept', identity: UNKNOWN, remove, ...(edit.length > 0 && { edit }) }
+  }
+
+  /** The same, and remembers an INVITE for its CANCEL. */
+  function passInvite(view: MessageView, context: MessageContext): Verdict {
+    const name = view.method === 'INVITE' ? transactionName(view) : null
+    if (name !== null) unasked.remember(name, view, context.source, true, monotonic())
+    return pass(view, context)
   }
 
   /** Whether nobody here can authenticate it: a stranger who writes one of our users into From is asked for a password. */
@@ -113,9 +121,8 @@ export function createUserStages(options: UserStageOptions): UserStages {
       const { method } = view
       if (failures.isBanned(context.source.address)) return { verdict: 'abstain' }
       if (method === 'ACK' || method === 'CANCEL') {
-        const name = strangerInvites.size === 0 ? null : transactionName(view)
-        const isKnown =
-          name !== null && strangerInvites.match(name, view, context.source, monotonic()) === true
+        const name = unasked.size === 0 ? null : transactionName(view)
+        const isKnown = name !== null && unasked.match(name, view, context.source, monotonic()) === true
         if (isKnown) return pass(view, context)
       }
       if (method === 'CANCEL' || IN_NO_DIALOG.has(method) || !inDialog(view)) return { verdict: 'abstain' }
@@ -126,19 +133,14 @@ export function createUserStages(options: UserStageOptions): UserStages {
       if (routes === 'malformed' || routes.flow === undefined) return { verdict: 'abstain' }
       const token = tokens.read(routes.flow, view)
       const isProved = token?.kind === 'dialog' && isSameEndpoint(token.flow, context.source)
-      return isProved ? pass(view, context) : { verdict: 'abstain' }
+      return isProved ? passInvite(view, context) : { verdict: 'abstain' }
     },
   }
 
   /** Behind the digest stage, which leaves nothing to it but requests from other domains to ours. */
   const strangers: Stage = {
     name: 'strangers',
-    judge(context) {
-      const view = viewOf(context.message)
-      const name = view.method === 'INVITE' ? transactionName(view) : null
-      if (name !== null) strangerInvites.remember(name, view, context.source, true, monotonic())
-      return pass(view, context)
-    },
+    judge: (context) => passInvite(viewOf(context.message), context),
   }
 
   const digest = verifyUser({
@@ -159,10 +161,10 @@ export function createUserStages(options: UserStageOptions): UserStages {
     failures,
     note(transaction, status) {
       invites.note(transaction, status, monotonic())
-      if (acceptsStrangers) strangerInvites.note(transaction, status, monotonic())
+      unasked.note(transaction, status, monotonic())
     },
     get invites() {
-      return invites.size + strangerInvites.size
+      return invites.size + unasked.size
     },
   }
 }

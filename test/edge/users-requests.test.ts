@@ -289,6 +289,17 @@ describe('a dialog of a phone', () => {
     expect(message.headers('Proxy-Authorization')).toEqual([])
   })
 
+  it('with in_dialog = "route" lets its re-INVITE be cancelled', async () => {
+    const { rig, parts } = await inCall('route')
+    const again = { ...parts, cseq: 1000, branch: 'z9hG4bKagain' }
+    await rig.phone.send(phoneRequest('INVITE', again), rig.trunkAt)
+    const invite = await rig.upstream.receive()
+    await rig.phone.send(phoneRequest('CANCEL', again), rig.trunkAt)
+    const cancel = await rig.upstream.receive()
+    expect(cancel.message.method).toBe('CANCEL')
+    expect(cancel.message.headers('Via')[0]).toBe(invite.message.headers('Via')[0])
+  })
+
   it.each(['REGISTER', 'PUBLISH'])('has no %s in it: its token proves no user', async (method) => {
     const { rig, parts } = await inCall('route')
     const bob = {
