@@ -1,11 +1,20 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { createMetrics } from '../../src/metrics/metrics.ts'
 import { createUserObserver } from '../../src/edge/user-events.ts'
 import type { EdgeEvent } from '../../src/edge/event.ts'
 import { contextOf } from '../support/messages.ts'
 import { moved } from '../support/edge-rig.ts'
 import { parseExposition } from '../support/exposition.ts'
-import { authenticated, openPhone, phoneRequest, startUsers, type UsersRig } from '../support/users-rig.ts'
+import { openPeer } from '../support/udp-peer.ts'
+import {
+  authenticated,
+  challengeOf,
+  credentialsLine,
+  openPhone,
+  phoneRequest,
+  startUsers,
+  type UsersRig,
+} from '../support/users-rig.ts'
 
 const valuesOf = async (rig: UsersRig, name: string): Promise<Record<string, number>> =>
   Object.fromEntries(
@@ -48,6 +57,20 @@ describe('wrong passwords', () => {
     })
     expect(await valuesOf(rig, 'xkeys_blocks_total')).toEqual({ source: 1 })
     expect(await valuesOf(rig, 'xkeys_blocks_active')).toEqual({ '': 1 })
+  })
+
+  it('ban no address that was sent no challenge: whoever forges one cannot answer from there', async () => {
+    const rig = await startUsers({ tables: '[users.failures]\nper_source = 1' })
+    const forged = await openPeer('127.0.0.2')
+    onTestFinished(() => forged.close())
+    await rig.phone.send(phoneRequest('REGISTER', { callId: 'forged' }), rig.trunkAt)
+    const challenge = challengeOf(await rig.phone.receive())
+    const line = credentialsLine(challenge, 'REGISTER', 'sip:example.org', { password: 'wrong' })
+    await forged.send(phoneRequest('REGISTER', { callId: 'forged', add: [line] }), rig.trunkAt)
+    expect(challengeOf(await forged.receive())).toContain('stale=true')
+    await authenticated(rig, forged, 'REGISTER')
+    expect((await rig.upstream.receive()).message.method).toBe('REGISTER')
+    expect(rig.events.filter(({ event }) => event === 'auth-failed')).toEqual([])
   })
 
   it('ban nobody who is on the list', async () => {
