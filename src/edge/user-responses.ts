@@ -4,6 +4,7 @@
  * @module
  */
 import { LRUCache } from 'lru-cache'
+import { unprovedHeaders } from '../digest/identity.ts'
 import { headerSelector } from '../message/header-names.ts'
 import { parseMessage } from '../message/parse.ts'
 import type { Endpoint, MessageContext } from '../message/types.ts'
@@ -42,8 +43,6 @@ export interface UserResponseOptions {
   /** Told of a response to an INVITE of a phone. */
   readonly note: (transaction: string, status: number) => void
 }
-
-const ASSERTED = [headerSelector('P-Asserted-Identity')]
 
 /** Answers that are kept at once: of one that is forgotten the phone misses only the server's proof. */
 const MAX_ANSWERS = 10_000
@@ -111,7 +110,10 @@ export function createUserResponses(options: UserResponseOptions): UserResponses
     if (!isUpstream(target) || isOurs(target)) return drop('trunk', 'target-unknown', source)
     countOut(view)
     // RFC 3325 §7: only we may say so of a phone.
-    sockets.upstream.send(forwardResponse(view, own.via, ASSERTED), target)
+    sockets.upstream.send(
+      forwardResponse(view, own.via, unprovedHeaders(view, []).map(headerSelector)),
+      target,
+    )
   }
 
   return { expect, toUser, fromUser }

@@ -4,6 +4,7 @@
  */
 import { ownCredentials, headersOfOurs } from '../digest/own-credentials.ts'
 import { createFailures, type Failures } from '../digest/failures.ts'
+import { unprovedHeaders } from '../digest/identity.ts'
 import { createNonces } from '../digest/nonce.ts'
 import { createSteadyClock } from '../digest/steady-clock.ts'
 import type { CredentialHook } from '../digest/credential-hook.ts'
@@ -11,7 +12,6 @@ import type { CredentialStore } from '../digest/credential-store.ts'
 import { compileUserDomains } from '../digest/user-domain.ts'
 import type { UserEvent } from '../digest/user-event.ts'
 import type { KeyringSource } from '../keyring/keyring.ts'
-import { headerSelector } from '../message/header-names.ts'
 import type { Endpoint, MessageContext } from '../message/types.ts'
 import { viewOf, type MessageView } from '../message/view.ts'
 import type { Claims } from '../pipeline/claim.ts'
@@ -52,8 +52,6 @@ export interface UserStageOptions {
   readonly observe: (event: UserEvent, context: MessageContext) => void
 }
 
-const ASSERTED = headerSelector('P-Asserted-Identity')
-
 /** No tag in their To makes them part of a dialog: who registers or publishes proves who it is. */
 const IN_NO_DIALOG: ReadonlySet<string> = new Set(['REGISTER', 'PUBLISH'])
 
@@ -89,13 +87,13 @@ export function createUserStages(options: UserStageOptions): UserStages {
   const unasked = createInviteTable<true>(capacity)
   const acceptsStrangers = config.strangers === 'forward'
 
-  /** Accepts without proof of who it is: what is ours in the request goes all the same, and what only we may assert. */
+  /** Accepts without proof of who it is: what is ours in the request goes all the same, and who it says it is. */
   function pass(view: MessageView, context: MessageContext): Verdict {
     observe({ event: 'accepted' }, context)
     const lines = ownCredentials(view, (realm) => domains.isOurs(realm, undefined))
     const whole: readonly string[] = headersOfOurs(view, lines)
     const edit = lines.filter(({ name }) => !whole.includes(name))
-    const remove = view.find(ASSERTED, 0) < 0 ? whole : [...whole, 'P-Asserted-Identity']
+    const remove = [...whole, ...unprovedHeaders(view, [])]
     return { verdict: 'accept', identity: UNKNOWN, remove, ...(edit.length > 0 && { edit }) }
   }
 

@@ -95,7 +95,7 @@ export function verifyUser(options: VerifyUserOptions): Stage {
     if (method === 'ACK' || method === 'CANCEL') {
       const name = transactionName(view)
       const user = name === null ? undefined : invites?.match(name, view, context.source, monotonic())
-      if (user !== undefined) return pass(user, context)
+      if (user !== undefined) return pass(user, { context, fields: [] })
     }
     const isTrustedHere = method !== 'REGISTER' && isTrusted(context.source)
     if (method === 'CANCEL' && !isTrustedHere) return refuse(481, { reason: 'invite-unknown' }, context)

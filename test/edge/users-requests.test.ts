@@ -12,6 +12,9 @@ import {
   urisOf,
 } from '../support/users-rig.ts'
 
+/** Headers that say who calls, whoever does. */
+const ASSERTING = ['P-Asserted-Identity', 'Remote-Party-ID', 'P-Preferred-Identity']
+
 /** A call of alice that was answered: the route set of both sides. */
 async function call(rig: Awaited<ReturnType<typeof startUsers>>, callId: string) {
   await authenticated(rig, rig.phone, 'INVITE', { callId, sentBy: '10.0.0.5:5060' })
@@ -67,6 +70,8 @@ describe('a request of a phone', () => {
       add: [
         ['Proxy-Authorization', other],
         ['P-Asserted-Identity', '<sip:boss@example.org>'],
+        ['Remote-Party-ID', '<sip:boss@example.org>;screen=yes'],
+        ['P-Preferred-Identity', '<sip:boss@example.org>'],
         ['X-Kept', 'yes'],
         ['Route', '<sip:open.relay.example;lr>'],
       ],
@@ -74,7 +79,7 @@ describe('a request of a phone', () => {
     const { message, from } = await rig.upstream.receive()
     expect(from.port).toBe(rig.upstreamAt.port)
     expect(message.headers('Proxy-Authorization')).toEqual([other])
-    expect(message.headers('P-Asserted-Identity')).toEqual([])
+    for (const name of ASSERTING) expect(message.headers(name)).toEqual([])
     expect(message.headers('Route')).toEqual([])
     expect(message.headers('X-Kept')).toEqual(['yes'])
     expect(message.headers('Via')[0]).toMatch(/^SIP\/2\.0\/UDP 127\.0\.0\.1:\d+;branch=z9hG4bKxk-/)
@@ -242,12 +247,16 @@ describe('a dialog of a phone', () => {
     expect(received.message.requestUri).toBe('sip:alice@10.0.0.5:5060')
     expect(received.message.headers('Route')).toEqual([])
     await rig.phone.send(
-      answerTo(received.bytes, '200 OK', [['P-Asserted-Identity', '<sip:boss@example.org>']]),
+      answerTo(
+        received.bytes,
+        '200 OK',
+        ASSERTING.map((name) => [name, '<sip:boss@example.org>'] as const),
+      ),
       rig.trunkAt,
     )
     const answer = await rig.upstream.receive()
     expect(answer.message.status).toBe(200)
-    expect(answer.message.headers('P-Asserted-Identity')).toEqual([])
+    for (const name of ASSERTING) expect(answer.message.headers(name)).toEqual([])
   })
 
   it.each([
