@@ -404,6 +404,14 @@ describe('a registration', () => {
     expect((await rig.phone.receive()).message.method).toBe('OPTIONS')
   })
 
+  it('from the address of the upstream leads nowhere', async () => {
+    const rig = await startUsers()
+    await authenticated(rig, rig.upstream, 'REGISTER')
+    const [path = ''] = urisOf((await rig.upstream.receive()).bytes, 'Path')
+    await rig.upstream.send(phoneRequest('OPTIONS', { uri: path, sentBy: rig.upstream.at }), rig.upstreamAt)
+    expect((await rig.upstream.receive()).message.status).toBe(404)
+  })
+
   it('can only be used from the side of the upstream', async () => {
     const rig = await startUsers()
     await authenticated(rig, rig.phone, 'REGISTER')
