@@ -125,6 +125,18 @@ describe('whoever provokes answers', () => {
     expect(Object.keys(moved(rig.metrics.suppressed))).toEqual(['trunk'])
   })
 
+  it('gets only so many as a stranger whose requests we do not pass on', async () => {
+    const rig = await startUsers({
+      more: '[limits]\nrefusals_per_second = 2',
+      users: 'strangers = "forward"',
+    })
+    const parts = { from: '<sip:x@evil.example>', add: [['Proxy-Require', 'x'] as const] }
+    for (let i = 0; i < 12; i++) await rig.phone.send(phoneRequest('OPTIONS', parts), rig.trunkAt)
+    expect((await rig.phone.receive()).message.status).toBe(420)
+    await rig.settle()
+    expect(Object.keys(moved(rig.metrics.suppressed))).toEqual(['trunk'])
+  })
+
   it('with the name of a scanner gets nothing', async () => {
     const rig = await startUsers({ users: 'scanners = ["my-scanner"]' })
     await rig.phone.send(phoneRequest('REGISTER', { add: [['User-Agent', 'A My-Scanner 1']] }), rig.trunkAt)
