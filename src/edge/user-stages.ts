@@ -76,6 +76,7 @@ export function createUserStages(options: UserStageOptions): UserStages {
   const { config, keyring, credentials, claims, time, monotonic, tokens, own, observe } = options
   const { invites: capacity } = config.limits
   const isAllowed = matchRanges(config.failures.allow)
+  const isTrusted = matchRanges(config.trusted)
   const failures = createFailures({
     ...config.failures,
     isAllowed: (address) => isAllowed({ address, port: 0 }),
@@ -104,9 +105,11 @@ export function createUserStages(options: UserStageOptions): UserStages {
     return pass(view, context)
   }
 
-  /** Whether nobody here can authenticate it: a stranger who writes one of our users into From is asked for a password. */
-  function isStranger(view: MessageView): boolean {
-    if (!acceptsStrangers) return false
+  /**
+   * Whether its From is not of our domains, so that nobody here can be asked for a password: a stranger's, or that of a
+   * phone that was called by such a name. Who writes one of our users there is asked.
+   */
+  function isFromElsewhere(view: MessageView): boolean {
     const place = domains.locate(view, ['from'])
     return place.kind === 'stranger' || (place.kind === 'refused' && place.reason === 'not-relaying')
   }
@@ -117,7 +120,9 @@ export function createUserStages(options: UserStageOptions): UserStages {
     judge(context) {
       const view = viewOf(context.message)
       const { method } = view
-      if (failures.isBanned(context.source.address)) return { verdict: 'abstain' }
+      // A trusted source is asked nothing anyway, and keeps what it asserts.
+      if (failures.isBanned(context.source.address) || isTrusted(context.source))
+        return { verdict: 'abstain' }
       if (method === 'ACK' || method === 'CANCEL') {
         const name = unasked.size === 0 ? null : transactionName(view)
         const isKnown = name !== null && unasked.match(name, view, context.source, monotonic()) === true
@@ -125,7 +130,7 @@ export function createUserStages(options: UserStageOptions): UserStages {
       }
       if (method === 'CANCEL' || IN_NO_DIALOG.has(method) || !inDialog(view)) return { verdict: 'abstain' }
       // An ACK cannot be challenged, and not every phone repeats the credentials of its INVITE in it.
-      const isEnough = config.inDialog === 'route' || method === 'ACK' || isStranger(view)
+      const isEnough = config.inDialog === 'route' || method === 'ACK' || isFromElsewhere(view)
       if (!isEnough) return { verdict: 'abstain' }
       const routes = readRoutes(view, own, 'trunk')
       if (routes === 'malformed' || routes.flow === undefined) return { verdict: 'abstain' }
@@ -144,7 +149,7 @@ export function createUserStages(options: UserStageOptions): UserStages {
   const digest = verifyUser({
     ...config.stage,
     strangers: acceptsStrangers ? 'abstain' : 'reject',
-    trusted: matchRanges(config.trusted),
+    trusted: isTrusted,
     credentials,
     claims,
     nonces: createNonces({ keyring, time, ...config.nonces }),

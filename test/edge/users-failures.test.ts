@@ -156,6 +156,22 @@ describe('a trusted source', () => {
     )
     const { message } = await rig.upstream.receive()
     expect(message.headers('P-Asserted-Identity')).toHaveLength(1)
+    const routes = message.headers('Record-Route').toReversed()
+    const [callId = ''] = message.headers('Call-ID')
+    await rig.phone.send(
+      phoneRequest('INVITE', {
+        uri: 'sip:bob@192.0.2.9',
+        from: '<sip:+49@gw.example>',
+        to: '<sip:bob@example.org>;tag=answer',
+        callId,
+        add: [
+          ...routes.map((value) => ['Route', value] as const),
+          ['P-Asserted-Identity', '<sip:pbx@example.org>'],
+        ],
+      }),
+      rig.trunkAt,
+    )
+    expect((await rig.upstream.receive()).message.headers('P-Asserted-Identity')).toHaveLength(1)
     await rig.phone.send(phoneRequest('REGISTER'), rig.trunkAt)
     expect((await rig.phone.receive()).message.status).toBe(401)
   })

@@ -321,6 +321,35 @@ describe('a dialog of a phone', () => {
     expect((await rig.settle()).upstream).toEqual([])
   })
 
+  it('in which a phone was called by a name that is not ours is ended by its token', async () => {
+    const rig = await startUsers()
+    await authenticated(rig, rig.phone, 'REGISTER')
+    const [path = ''] = urisOf((await rig.upstream.receive()).bytes, 'Path')
+    const called = '<sip:+49301234@carrier.example>'
+    const invite = phoneRequest('INVITE', {
+      uri: 'sip:alice@10.0.0.5:5060',
+      from: '<sip:caller@carrier.example>',
+      to: called,
+      callId: 'from-outside',
+      sentBy: rig.upstream.at,
+      add: [['Route', `<${path}>`]],
+    })
+    await rig.upstream.send(invite, rig.upstreamAt)
+    const routes = (await rig.phone.receive()).message.headers('Record-Route')
+    const bye = {
+      uri: 'sip:caller@192.0.2.9',
+      from: called,
+      to: '<sip:caller@carrier.example>;tag=phone',
+      callId: 'from-outside',
+      add: routes.map((value) => ['Route', value] as const),
+    }
+    await rig.phone.send(phoneRequest('BYE', bye), rig.trunkAt)
+    expect((await rig.upstream.receive()).message.method).toBe('BYE')
+    const other = await openPhone()
+    await other.send(phoneRequest('BYE', bye), rig.trunkAt)
+    expect((await other.receive()).message.status).toBe(403)
+  })
+
   it('of a stranger goes on by its token, and makes him none of our users', async () => {
     const rig = await startUsers({ users: 'strangers = "forward"' })
     const parts = { callId: 'stranger', from: '<sip:x@evil.example>' }
