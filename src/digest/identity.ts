@@ -28,6 +28,20 @@ export const IDENTITY_FIELDS: Readonly<Record<string, readonly IdentityField[]>>
   PUBLISH: ['from', 'request-uri'],
 }
 
+/** Headers by which only the network may say who calls (RFC 3325 §7, and Remote-Party-ID before it). */
+const ASSERTED = ['P-Asserted-Identity', 'Remote-Party-ID', 'P-Preferred-Identity'] as const
+
+/**
+ * The headers in a message of a user that say who it is, and that nobody looked at.
+ * @param fields those that were
+ */
+export function unprovedHeaders(view: MessageView, fields: readonly IdentityField[]): readonly string[] {
+  const isLookedAt = fields.includes('preferred')
+  return ASSERTED.filter(
+    (name) => view.find(headerSelector(name), 0) >= 0 && !(isLookedAt && name === 'P-Preferred-Identity'),
+  )
+}
+
 /** The user that a field names; null where the field cannot be read. */
 export function namedUser(view: MessageView, field: IdentityField): NamedUser | null {
   switch (field) {

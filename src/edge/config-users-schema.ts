@@ -103,9 +103,9 @@ export const usersSchema = z.strictObject({
     example: '3',
     unit: 'seconds',
   }),
-  nonce_binding: setting(z.array(z.enum(['source', 'call-id'])).default([]), {
+  nonce_binding: setting(z.array(z.enum(['source', 'call-id'])).default(['source']), {
     meaning:
-      'What a nonce is bound to besides its realm. Some phones change their Call-ID when they are challenged.',
+      'What a nonce is bound to besides its realm. With `source` nobody can answer a challenge from an address that it was not sent to: neither bans of others nor a way to them can be had by forging theirs. Without it are phones whose address changes with every packet. Some phones change their Call-ID when they are challenged.',
     example: '["source"]',
     form: 'list of `source`, `call-id`',
   }),

@@ -88,11 +88,13 @@ export function createTraffic(options: TrafficOptions): Traffic {
     const bytes = answer()
     if (bytes !== undefined) sockets[side].send(bytes, source)
   }
-  /** Answers whom we know: the upstream, or a peer whose request was accepted. */
+  /** Answers the upstream, or whoever's request was accepted; a stranger's may have been, so others than trunks are limited. */
   const respond = (side: Side, view: MessageView, source: Endpoint, status: number): void => {
     if (view.kind === 'response' || view.method === 'ACK') return
     const headers = status === 420 ? unsupported(view) : []
-    sockets[side].send(buildResponse(view, source, { status, headers, tagSecret: secret }), source)
+    const answer = (): Buffer => buildResponse(view, source, { status, headers, tagSecret: secret })
+    if (side === 'trunk' && !known.trunk(source)) return refuse(side, source, answer)
+    sockets[side].send(answer(), source)
   }
   /** Nothing that comes from our own sockets, or would go there, is anybody's. */
   const isOurs = ({ address, port }: Endpoint): boolean =>

@@ -4,6 +4,7 @@
  * @module
  */
 import { LRUCache } from 'lru-cache'
+import { unprovedHeaders } from '../digest/identity.ts'
 import { headerSelector } from '../message/header-names.ts'
 import { parseMessage } from '../message/parse.ts'
 import type { Endpoint, MessageContext } from '../message/types.ts'
@@ -43,24 +44,24 @@ export interface UserResponseOptions {
   readonly note: (transaction: string, status: number) => void
 }
 
-const ASSERTED = [headerSelector('P-Asserted-Identity')]
-
 /** Answers that are kept at once: of one that is forgotten the phone misses only the server's proof. */
 const MAX_ANSWERS = 10_000
+/** Bytes of their requests, which answers hold: whoever has an account could fill the memory with large ones. */
+const MAX_BYTES = 32 << 20
 /** Longest time to a final response: Timer C (RFC 3261 §16.6), milliseconds. */
 const ANSWER_TTL = 200_000
 
 /** Creates them. */
 export function createUserResponses(options: UserResponseOptions): UserResponses {
   const { sockets, branches, countOut, isUpstream, isOurs, drop, note } = options
-  const answers = new LRUCache<string, Answer>({ max: MAX_ANSWERS, ttl: ANSWER_TTL })
+  const answers = new LRUCache<string, Answer>({ max: MAX_ANSWERS, maxSize: MAX_BYTES, ttl: ANSWER_TTL })
   const name = Buffer.alloc(NAME_LENGTH)
 
   function expect(path: string, view: MessageView, answer: Answer): void {
     const via = topVia(view)
     if (via === null) return
     branches.write(view, via, path, name, 0)
-    answers.set(name.toString('latin1'), answer)
+    answers.set(name.toString('latin1'), answer, { size: view.bytes.length })
   }
 
   function toUser(view: MessageView, { source }: MessageContext): boolean {
@@ -111,7 +112,10 @@ export function createUserResponses(options: UserResponseOptions): UserResponses
     if (!isUpstream(target) || isOurs(target)) return drop('trunk', 'target-unknown', source)
     countOut(view)
     // RFC 3325 §7: only we may say so of a phone.
-    sockets.upstream.send(forwardResponse(view, own.via, ASSERTED), target)
+    sockets.upstream.send(
+      forwardResponse(view, own.via, unprovedHeaders(view, []).map(headerSelector)),
+      target,
+    )
   }
 
   return { expect, toUser, fromUser }

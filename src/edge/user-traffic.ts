@@ -75,6 +75,7 @@ export function createUserTraffic(options: UserTrafficOptions): UserTraffic {
   const { config, limits, locals, stages, tokens, responses, relay, secret, now, emit, onDecision } = options
   const { refuse, respond, isTrunk, onAccepted } = options
   const own = [locals.trunk, locals.upstream]
+  const noPhones = [...own, config.upstream.target]
   const pathOptions = { locals, target: config.upstream.target, tokens }
   const sampleRefusal = createRefusalSampler(emit, now)
   const pending = createPending<Decision>({
@@ -156,8 +157,8 @@ export function createUserTraffic(options: UserTrafficOptions): UserTraffic {
 
   function pathOf(view: MessageView, { flow }: RouteSet): Path | undefined {
     const token = flow === undefined ? undefined : tokens.read(flow, view)
-    // What is a trunk's today is not reached unsigned by what was made before.
-    if (token === undefined || isTrunk(token.flow) || own.some((side) => isAt(side, token.flow)))
+    // What is a trunk's today is not reached unsigned by what was made before; nor the upstream, as if a phone called it.
+    if (token === undefined || isTrunk(token.flow) || noPhones.some((place) => isAt(place, token.flow)))
       return undefined
     return pathToUser(token.flow, view, pathOptions)
   }

@@ -124,7 +124,7 @@ export function createProof(options: ProofOptions): (request: Answered) => Verdi
 
   /** The password is right; whether the request may pass. */
   function weigh(request: Answered, proved: Proved): Verdict | Promise<Verdict> {
-    const { view, realm, facts, context } = request
+    const { view, realm, facts } = request
     const { account } = proved
     const isAck = view.method === 'ACK'
     if (isAck) {
@@ -136,7 +136,7 @@ export function createProof(options: ProofOptions): (request: Answered) => Verdi
     if (!fitsAccount(view, account, request.fields, (host) => domains.isHostOf(realm, host)))
       return refuse(request, 403, 'identity-mismatch')
     // Its count was taken by the INVITE, and it asks for nothing.
-    if (isAck) return verdicts.pass(userOf(account, realm), context)
+    if (isAck) return verdicts.pass(userOf(account, realm), request)
     return count(request, proved)
   }
 
@@ -168,7 +168,7 @@ export function createProof(options: ProofOptions): (request: Answered) => Verdi
       // Where there is no room the call goes on; its CANCEL is refused.
       if (name !== null) invites.remember(name, view, context.source, user, monotonic())
     }
-    return verdicts.pass(user, context, (body): HeaderLines => {
+    return verdicts.pass(user, request, (body): HeaderLines => {
       const info = infoOf(request, ha1, body)
       return info === undefined ? [] : [[SCHEMES[status][2], info]]
     })

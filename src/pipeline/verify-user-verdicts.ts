@@ -3,7 +3,7 @@
  * @module
  */
 import { formatChallenges } from '../digest/challenge.ts'
-import type { IdentityField } from '../digest/identity.ts'
+import { unprovedHeaders, type IdentityField } from '../digest/identity.ts'
 import type { NonceOrigin, Nonces } from '../digest/nonce.ts'
 import type { OfferTable } from '../digest/offer.ts'
 import { headersOfOurs, ownCredentials } from '../digest/own-credentials.ts'
@@ -46,8 +46,8 @@ export interface VerdictOptions {
 
 /** Makes verdicts. */
 export interface UserVerdicts {
-  /** The request is a user's: what is ours in it goes, and what only we may assert. */
-  readonly pass: (user: User, context: MessageContext, answer?: Answer) => Verdict
+  /** The request is a user's: what is ours in it goes, and who it says it is where nobody looked at that. */
+  readonly pass: (user: User, request: Pick<Case, 'context' | 'fields'>, answer?: Answer) => Verdict
   /** The request comes from a source that may assert what it will: only credentials of ours go. */
   readonly passTrusted: (context: MessageContext) => Verdict
   readonly challenge: (request: Case, told: Told, age: 'new' | 'stale') => Verdict
@@ -60,7 +60,6 @@ export interface UserVerdicts {
 type Answer = (body?: Uint8Array) => HeaderLines
 
 const USER_AGENT = headerSelector('User-Agent')
-const ASSERTED = headerSelector('P-Asserted-Identity')
 
 /** Seconds: time for a store to come back, and no client is kept away for long. */
 const RETRY_AFTER: HeaderLines = [['Retry-After', '5']]
@@ -82,12 +81,12 @@ export function createVerdicts({ domains, offers, nonces, observe }: VerdictOpti
     return { verdict: 'accept' as const, identity, remove, ...(edit.length > 0 && { edit }) }
   }
 
-  function pass(user: User, context: MessageContext, answer?: Answer): Verdict {
+  function pass(user: User, { context, fields }: Pick<Case, 'context' | 'fields'>, answer?: Answer): Verdict {
     const view = viewOf(context.message)
     const { username, realm } = user
     observe({ event: 'accepted', username, realm }, context)
     const accepted = accept(user, view, realm)
-    const remove = view.find(ASSERTED, 0) < 0 ? accepted.remove : [...accepted.remove, 'P-Asserted-Identity']
+    const remove = [...accepted.remove, ...unprovedHeaders(view, fields)]
     return { ...accepted, remove, ...(answer !== undefined && { answer }) }
   }
 

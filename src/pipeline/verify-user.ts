@@ -33,7 +33,7 @@ export interface VerifyUserOptions extends UserDomainOptions, OfferOptions {
   readonly identity?: Readonly<Record<string, readonly IdentityField[]>> | undefined
   /** What becomes of calls from other domains to ours, which nobody here can authenticate. Default `reject`. */
   readonly strangers?: 'reject' | 'abstain' | undefined
-  /** Requests with a To tag: judged as any other, or left to a stage that knows their dialog. Default `authenticate`. */
+  /** Requests with a To tag but REGISTER: judged as any other, or left to a stage that knows their dialog. Default `authenticate`. */
   readonly inDialog?: 'authenticate' | 'abstain' | undefined
   /** A wrong answer is refused with 403, or challenged again. Default `refuse`. */
   readonly onFailure?: 'refuse' | 'challenge' | undefined
@@ -95,14 +95,16 @@ export function verifyUser(options: VerifyUserOptions): Stage {
     if (method === 'ACK' || method === 'CANCEL') {
       const name = transactionName(view)
       const user = name === null ? undefined : invites?.match(name, view, context.source, monotonic())
-      if (user !== undefined) return pass(user, context)
+      if (user !== undefined) return pass(user, { context, fields: [] })
     }
     const isTrustedHere = method !== 'REGISTER' && isTrusted(context.source)
     if (method === 'CANCEL' && !isTrustedHere) return refuse(481, { reason: 'invite-unknown' }, context)
     const isInDialog = (view.to?.tagStart ?? -1) >= 0
     // What goes on in a dialog goes to the far end's contact, whose host is nobody's domain.
     if (isInDialog && isTrustedHere) return passTrusted(context)
-    if (isInDialog && inDialog === 'abstain') return { verdict: 'abstain', reason: 'in-dialog' }
+    // A registration is in no dialog (RFC 3261 §10.2), whatever tag it bears.
+    if (isInDialog && inDialog === 'abstain' && method !== 'REGISTER')
+      return { verdict: 'abstain', reason: 'in-dialog' }
 
     // An ACK repeats the credentials of its INVITE.
     const asked = method === 'ACK' ? 'INVITE' : method

@@ -57,6 +57,9 @@ export interface HttpClient {
 /** A kept connection that the service closed meanwhile is seen only when it is used. */
 const STALE_CODES = new Set(['ECONNRESET', 'EPIPE'])
 
+/** Said of one question, not of the service: whoever chooses a name for it must not have an outage told. */
+const UNASKABLE: ReadonlySet<string> = new Set(['400', '414', '422'])
+
 /** Services close what is idle after 5 seconds or more. */
 const MAX_IDLE = 4000
 
@@ -102,7 +105,8 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
     } catch (error) {
       const failure = failureOf(error, control.signal)
       // That too many ask says nothing of the service.
-      if (failure.fault !== 'queue-full') tell('down', failure.code)
+      const isOfQuestion = failure.fault === 'status' && UNASKABLE.has(failure.code)
+      if (failure.fault !== 'queue-full' && !isOfQuestion) tell('down', failure.code)
       throw failure
     } finally {
       clearTimeout(timer)

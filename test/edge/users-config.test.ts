@@ -246,7 +246,7 @@ describe('in words', () => {
         accounts   in users.toml
                    read at the start, and again on SIGHUP
         challenge  401 for REGISTER, 407 for others; offers SHA-256 with qop auth
-        nonces     for 300 s, bound to the realm, by group nonces
+        nonces     for 300 s, bound to the realm and source, by group nonces
                    n0 makes them; accepted under n0
         dialogs    requests in a dialog are challenged; the ACK of a call passes by its route
         strangers  requests from other domains are refused

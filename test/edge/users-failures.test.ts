@@ -1,11 +1,20 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { createMetrics } from '../../src/metrics/metrics.ts'
 import { createUserObserver } from '../../src/edge/user-events.ts'
 import type { EdgeEvent } from '../../src/edge/event.ts'
 import { contextOf } from '../support/messages.ts'
 import { moved } from '../support/edge-rig.ts'
 import { parseExposition } from '../support/exposition.ts'
-import { authenticated, openPhone, phoneRequest, startUsers, type UsersRig } from '../support/users-rig.ts'
+import { openPeer } from '../support/udp-peer.ts'
+import {
+  authenticated,
+  challengeOf,
+  credentialsLine,
+  openPhone,
+  phoneRequest,
+  startUsers,
+  type UsersRig,
+} from '../support/users-rig.ts'
 
 const valuesOf = async (rig: UsersRig, name: string): Promise<Record<string, number>> =>
   Object.fromEntries(
@@ -60,6 +69,20 @@ describe('wrong passwords', () => {
     expect(dropped).toBeGreaterThanOrEqual(15)
     expect(dropped).toBeLessThan(20)
     expect(others).toEqual({})
+  })
+
+  it('ban no address that was sent no challenge: whoever forges one cannot answer from there', async () => {
+    const rig = await startUsers({ tables: '[users.failures]\nper_source = 1' })
+    const forged = await openPeer('127.0.0.2')
+    onTestFinished(() => forged.close())
+    await rig.phone.send(phoneRequest('REGISTER', { callId: 'forged' }), rig.trunkAt)
+    const challenge = challengeOf(await rig.phone.receive())
+    const line = credentialsLine(challenge, 'REGISTER', 'sip:example.org', { password: 'wrong' })
+    await forged.send(phoneRequest('REGISTER', { callId: 'forged', add: [line] }), rig.trunkAt)
+    expect(challengeOf(await forged.receive())).toContain('stale=true')
+    await authenticated(rig, forged, 'REGISTER')
+    expect((await rig.upstream.receive()).message.method).toBe('REGISTER')
+    expect(rig.events.filter(({ event }) => event === 'auth-failed')).toEqual([])
   })
 
   it('ban nobody who is on the list', async () => {
@@ -118,6 +141,18 @@ describe('whoever provokes answers', () => {
     expect(Object.keys(moved(rig.metrics.suppressed))).toEqual(['trunk'])
   })
 
+  it('gets only so many as a stranger whose requests we do not pass on', async () => {
+    const rig = await startUsers({
+      more: '[limits]\nrefusals_per_second = 2',
+      users: 'strangers = "forward"',
+    })
+    const parts = { from: '<sip:x@evil.example>', add: [['Proxy-Require', 'x'] as const] }
+    for (let i = 0; i < 12; i++) await rig.phone.send(phoneRequest('OPTIONS', parts), rig.trunkAt)
+    expect((await rig.phone.receive()).message.status).toBe(420)
+    await rig.settle()
+    expect(Object.keys(moved(rig.metrics.suppressed))).toEqual(['trunk'])
+  })
+
   it('with the name of a scanner gets nothing', async () => {
     const rig = await startUsers({ users: 'scanners = ["my-scanner"]' })
     await rig.phone.send(phoneRequest('REGISTER', { add: [['User-Agent', 'A My-Scanner 1']] }), rig.trunkAt)
@@ -137,6 +172,22 @@ describe('a trusted source', () => {
     )
     const { message } = await rig.upstream.receive()
     expect(message.headers('P-Asserted-Identity')).toHaveLength(1)
+    const routes = message.headers('Record-Route').toReversed()
+    const [callId = ''] = message.headers('Call-ID')
+    await rig.phone.send(
+      phoneRequest('INVITE', {
+        uri: 'sip:bob@192.0.2.9',
+        from: '<sip:+49@gw.example>',
+        to: '<sip:bob@example.org>;tag=answer',
+        callId,
+        add: [
+          ...routes.map((value) => ['Route', value] as const),
+          ['P-Asserted-Identity', '<sip:pbx@example.org>'],
+        ],
+      }),
+      rig.trunkAt,
+    )
+    expect((await rig.upstream.receive()).message.headers('P-Asserted-Identity')).toHaveLength(1)
     await rig.phone.send(phoneRequest('REGISTER'), rig.trunkAt)
     expect((await rig.phone.receive()).message.status).toBe(401)
   })

@@ -12,6 +12,9 @@ import {
   urisOf,
 } from '../support/users-rig.ts'
 
+/** Headers that say who calls, whoever does. */
+const ASSERTING = ['P-Asserted-Identity', 'Remote-Party-ID', 'P-Preferred-Identity']
+
 /** A call of alice that was answered: the route set of both sides. */
 async function call(rig: Awaited<ReturnType<typeof startUsers>>, callId: string) {
   await authenticated(rig, rig.phone, 'INVITE', { callId, sentBy: '10.0.0.5:5060' })
@@ -67,6 +70,8 @@ describe('a request of a phone', () => {
       add: [
         ['Proxy-Authorization', other],
         ['P-Asserted-Identity', '<sip:boss@example.org>'],
+        ['Remote-Party-ID', '<sip:boss@example.org>;screen=yes'],
+        ['P-Preferred-Identity', '<sip:boss@example.org>'],
         ['X-Kept', 'yes'],
         ['Route', '<sip:open.relay.example;lr>'],
       ],
@@ -74,7 +79,7 @@ describe('a request of a phone', () => {
     const { message, from } = await rig.upstream.receive()
     expect(from.port).toBe(rig.upstreamAt.port)
     expect(message.headers('Proxy-Authorization')).toEqual([other])
-    expect(message.headers('P-Asserted-Identity')).toEqual([])
+    for (const name of ASSERTING) expect(message.headers(name)).toEqual([])
     expect(message.headers('Route')).toEqual([])
     expect(message.headers('X-Kept')).toEqual(['yes'])
     expect(message.headers('Via')[0]).toMatch(/^SIP\/2\.0\/UDP 127\.0\.0\.1:\d+;branch=z9hG4bKxk-/)
@@ -242,12 +247,16 @@ describe('a dialog of a phone', () => {
     expect(received.message.requestUri).toBe('sip:alice@10.0.0.5:5060')
     expect(received.message.headers('Route')).toEqual([])
     await rig.phone.send(
-      answerTo(received.bytes, '200 OK', [['P-Asserted-Identity', '<sip:boss@example.org>']]),
+      answerTo(
+        received.bytes,
+        '200 OK',
+        ASSERTING.map((name) => [name, '<sip:boss@example.org>'] as const),
+      ),
       rig.trunkAt,
     )
     const answer = await rig.upstream.receive()
     expect(answer.message.status).toBe(200)
-    expect(answer.message.headers('P-Asserted-Identity')).toEqual([])
+    for (const name of ASSERTING) expect(answer.message.headers(name)).toEqual([])
   })
 
   it.each([
@@ -287,6 +296,80 @@ describe('a dialog of a phone', () => {
     const { message } = await rig.upstream.receive()
     expect(message.headers('Route')).toEqual(['<sip:behind.example;lr>'])
     expect(message.headers('Proxy-Authorization')).toEqual([])
+  })
+
+  it('with in_dialog = "route" lets its re-INVITE be cancelled', async () => {
+    const { rig, parts } = await inCall('route')
+    const again = { ...parts, cseq: 1000, branch: 'z9hG4bKagain' }
+    await rig.phone.send(phoneRequest('INVITE', again), rig.trunkAt)
+    const invite = await rig.upstream.receive()
+    await rig.phone.send(phoneRequest('CANCEL', again), rig.trunkAt)
+    const cancel = await rig.upstream.receive()
+    expect(cancel.message.method).toBe('CANCEL')
+    expect(cancel.message.headers('Via')[0]).toBe(invite.message.headers('Via')[0])
+  })
+
+  it.each(['REGISTER', 'PUBLISH'])('has no %s in it: its token proves no user', async (method) => {
+    const { rig, parts } = await inCall('route')
+    const bob = {
+      uri: 'sip:example.org',
+      from: '<sip:bob@example.org>',
+      to: '<sip:bob@example.org>;tag=answer',
+    }
+    await rig.phone.send(phoneRequest(method, { ...parts, ...bob }), rig.trunkAt)
+    expect((await rig.phone.receive()).message.status).toBe(method === 'REGISTER' ? 401 : 407)
+    expect((await rig.settle()).upstream).toEqual([])
+  })
+
+  it('in which a phone was called by a name that is not ours is ended by its token', async () => {
+    const rig = await startUsers()
+    await authenticated(rig, rig.phone, 'REGISTER')
+    const [path = ''] = urisOf((await rig.upstream.receive()).bytes, 'Path')
+    const called = '<sip:+49301234@carrier.example>'
+    const invite = phoneRequest('INVITE', {
+      uri: 'sip:alice@10.0.0.5:5060',
+      from: '<sip:caller@carrier.example>',
+      to: called,
+      callId: 'from-outside',
+      sentBy: rig.upstream.at,
+      add: [['Route', `<${path}>`]],
+    })
+    await rig.upstream.send(invite, rig.upstreamAt)
+    const routes = (await rig.phone.receive()).message.headers('Record-Route')
+    const bye = {
+      uri: 'sip:caller@192.0.2.9',
+      from: called,
+      to: '<sip:caller@carrier.example>;tag=phone',
+      callId: 'from-outside',
+      add: routes.map((value) => ['Route', value] as const),
+    }
+    await rig.phone.send(phoneRequest('BYE', bye), rig.trunkAt)
+    expect((await rig.upstream.receive()).message.method).toBe('BYE')
+    const other = await openPhone()
+    await other.send(phoneRequest('BYE', bye), rig.trunkAt)
+    expect((await other.receive()).message.status).toBe(403)
+  })
+
+  it('of a stranger goes on by its token, and makes him none of our users', async () => {
+    const rig = await startUsers({ users: 'strangers = "forward"' })
+    const parts = { callId: 'stranger', from: '<sip:x@evil.example>' }
+    await rig.phone.send(phoneRequest('INVITE', parts), rig.trunkAt)
+    const invite = await rig.upstream.receive()
+    const routes = invite.message.headers('Record-Route').toReversed()
+    const inside = {
+      ...parts,
+      uri: 'sip:bob@192.0.2.9',
+      to: '<sip:bob@example.org>;tag=answer',
+      add: routes.map((value) => ['Route', value] as const),
+    }
+    await rig.phone.send(phoneRequest('BYE', inside), rig.trunkAt)
+    expect((await rig.upstream.receive()).message.method).toBe('BYE')
+    const asAlice = { ...inside, uri: 'sip:+1900@example.org', from: '<sip:alice@example.org>' }
+    await rig.phone.send(phoneRequest('INVITE', asAlice), rig.trunkAt)
+    expect((await rig.phone.receive()).message.status).toBe(407)
+    await rig.phone.send(phoneRequest('REGISTER', { ...asAlice, uri: 'sip:example.org' }), rig.trunkAt)
+    expect((await rig.phone.receive()).message.status).toBe(401)
+    expect((await rig.settle()).upstream).toEqual([])
   })
 
   it('with in_dialog = "authenticate" is challenged, and keeps its route', async () => {
@@ -348,6 +431,14 @@ describe('a registration', () => {
     const [path = ''] = urisOf((await rig.upstream.receive()).bytes, 'Path')
     await rig.upstream.send(phoneRequest('OPTIONS', { uri: path, sentBy: rig.upstream.at }), rig.upstreamAt)
     expect((await rig.phone.receive()).message.method).toBe('OPTIONS')
+  })
+
+  it('from the address of the upstream leads nowhere', async () => {
+    const rig = await startUsers()
+    await authenticated(rig, rig.upstream, 'REGISTER')
+    const [path = ''] = urisOf((await rig.upstream.receive()).bytes, 'Path')
+    await rig.upstream.send(phoneRequest('OPTIONS', { uri: path, sentBy: rig.upstream.at }), rig.upstreamAt)
+    expect((await rig.upstream.receive()).message.status).toBe(404)
   })
 
   it('can only be used from the side of the upstream', async () => {

@@ -116,6 +116,9 @@ describe('other requests', () => {
       verdict: 'abstain',
       reason: 'in-dialog',
     })
+    // A tag makes no dialog of it.
+    const register = requestBytes({ to: '<sip:alice@example.org>;tag=t' })
+    expect(createRig({ inDialog: 'abstain' }).judge(register).verdict).toBe('challenge')
   })
 
   it('responses are left alone', () => {

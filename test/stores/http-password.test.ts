@@ -195,3 +195,18 @@ describe('the URL', () => {
     expect(issues.map(({ path }) => path)).toEqual(['url', 'url', 'url', 'username', 'username'])
   })
 })
+
+it('a name that the service does not take fails alone, and tells of no outage', async () => {
+  const states: string[] = []
+  const service = await serve(({ path }, response) => {
+    response.statusCode = path.includes('odd') ? 400 : 200
+    response.end('word')
+  })
+  const store = storeOf({
+    url: `${service.url}${PATH}`,
+    onState: (state, code) => states.push(`${state} ${code}`),
+  })
+  await expect(find(store, 'odd')).rejects.toMatchObject({ fault: 'status' })
+  expect(await find(store, 'alice')).toBeDefined()
+  expect(states).toEqual([])
+})

@@ -26,10 +26,10 @@ export interface UdpPeer {
 
 const PATIENCE = 5000
 
-/** Opens a socket on a free port of 127.0.0.1. */
-export async function openPeer(): Promise<UdpPeer> {
+/** Opens a socket on a free port, of 127.0.0.1 where no other address is given. */
+export async function openPeer(address = '127.0.0.1'): Promise<UdpPeer> {
   const socket = createSocket('udp4')
-  socket.bind(0, '127.0.0.1')
+  socket.bind(0, address)
   await once(socket, 'listening')
   // ICMP errors of a peer that has gone are part of some tests.
   socket.on('error', () => {})
@@ -48,7 +48,7 @@ export async function openPeer(): Promise<UdpPeer> {
     if (next === undefined) queue.push(received)
     else next(received)
   })
-  const local = { address: '127.0.0.1', port: socket.address().port }
+  const local = { address, port: socket.address().port }
   return {
     local,
     at: `${local.address}:${local.port}`,
