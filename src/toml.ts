@@ -59,6 +59,18 @@ export function formatPath(path: TomlPath): string {
     .join('')
 }
 
+/** Notes what is wrong at a path; `undefined`, so that a reader can return it. */
+export type Report = (path: TomlPath, message: string) => undefined
+
+/** Notes issues in a list, each with the line of its path where that is known. */
+export function reportTo(issues: Issue[], lineOf: (path: TomlPath) => number | undefined): Report {
+  return (path, message) => {
+    const line = lineOf(path)
+    issues.push({ path: formatPath(path), ...(line !== undefined && { line }), message })
+    return undefined
+  }
+}
+
 /** Whether a TOML value is an instant: a date and time with an offset, not a local date, time or date and time. */
 export function isOffsetDateTime(value: unknown): value is Date {
   return value instanceof Date && !('isFloating' in value || 'isDate' in value || 'isTime' in value)

@@ -9,15 +9,16 @@
  */
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import { ConfigError, type Issue } from '../errors.ts'
-import { reportUnknown, type Report } from '../keyring/parse-key.ts'
+import { reportUnknown } from '../keyring/parse-key.ts'
 import {
   describeToml,
   isTable,
-  formatPath,
   parseToml,
   type TomlPath,
   type TomlTable,
   type TomlValue,
+  type Report,
+  reportTo,
 } from '../toml.ts'
 import { HASH_ALGORITHMS, specOf, type HashAlgorithm } from './algorithm.ts'
 import type { AccountFacts, CredentialStore } from './credential-store.ts'
@@ -52,11 +53,7 @@ export function parseCredentials(toml: string): CredentialStore {
   const document = parseToml(toml)
   if (!document.ok) throw new ConfigError('ERR_CONFIG_INVALID', document.issues)
   const issues: Issue[] = []
-  const report: Report = (path, message) => {
-    const line = document.lineOf(path)
-    issues.push({ path: formatPath(path), ...(line !== undefined && { line }), message })
-    return undefined
-  }
+  const report = reportTo(issues, document.lineOf)
   reportUnknown(document.value, ['users'], [], report)
   const entries = new Map<string, Entry>()
   const users = document.value['users'] ?? []

@@ -7,7 +7,7 @@ import { hostname } from 'node:os'
 import { ConfigError, type Issue } from '../errors.ts'
 import type { Endpoint } from '../message/types.ts'
 import type { SourceRange } from '../pipeline/source.ts'
-import { formatPath, parseToml, type TomlPath, type TomlTable } from '../toml.ts'
+import { parseToml, type TomlTable, reportTo } from '../toml.ts'
 import type { Agreement } from '../xkeys/agreement.ts'
 import { readAgreement } from './config-agreement.ts'
 import { checkTogether } from './config-checks.ts'
@@ -70,11 +70,7 @@ export function parseEdgeConfig(text: string): EdgeConfig {
   if (!toml.ok) throw new ConfigError('ERR_CONFIG_INVALID', toml.issues)
   const issues: Issue[] = []
   const warnings: Issue[] = []
-  const reportTo = (list: Issue[]) => (path: TomlPath, message: string) => {
-    const line = toml.lineOf(path)
-    list.push({ path: formatPath(path), message, ...(line !== undefined && { line }) })
-  }
-  const fault = reportTo(issues)
+  const fault = reportTo(issues, toml.lineOf)
   const draft = readSettings(configSchema, toml.value, fault)
   for (const name of ['agreements', 'trunks']) {
     // Phones alone are enough.
@@ -86,7 +82,7 @@ export function parseEdgeConfig(text: string): EdgeConfig {
     const agreement = readAgreement(name, raw, namesIn(toml.value, ['agreements', name]), fault)
     if (agreement !== undefined) agreements.set(name, agreement)
   }
-  const findings = { fault, doubt: reportTo(warnings) }
+  const findings = { fault, doubt: reportTo(warnings, toml.lineOf) }
   checkTogether(draft, findings)
   checkKeyringPlace(draft, findings)
   checkUsers(draft, findings)

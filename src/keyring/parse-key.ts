@@ -3,7 +3,14 @@
  * @module
  */
 import { nearest } from '../errors.ts'
-import { describeToml, isOffsetDateTime, type TomlPath, type TomlTable, type TomlValue } from '../toml.ts'
+import {
+  describeToml,
+  isOffsetDateTime,
+  type TomlPath,
+  type TomlTable,
+  type TomlValue,
+  type Report,
+} from '../toml.ts'
 import { keyProblems, type KeyInput } from './key.ts'
 import { REVOKED_ALWAYS } from './keyring.ts'
 
@@ -21,9 +28,6 @@ export const SOURCES = ['value', 'value_base64', 'value_hex', 'value_env', 'valu
 const SETTINGS = ['name', ...SOURCES, 'active_from', 'expires', 'revoked'] as const
 type Source = (typeof SOURCES)[number]
 type Setting = (typeof SETTINGS)[number]
-
-/** Takes what is wrong. */
-export type Report = (path: TomlPath, message: string) => undefined
 
 /** How the secrets of a keyring are got at. */
 export interface SecretAccess {

@@ -6,15 +6,16 @@ import { ConfigError, type Issue } from '../errors.ts'
 import {
   describeToml,
   isTable,
-  formatPath,
   parseToml,
   type TomlPath,
   type TomlTable,
   type TomlValue,
+  type Report,
+  reportTo,
 } from '../toml.ts'
 import { createKey, type Key } from './key.ts'
 import { createKeyring, groupProblems, type Keyring, type KeyringOptions } from './keyring.ts'
-import { readKey, reportUnknown, type KeyDraft, type Report, type ResolveSecret } from './parse-key.ts'
+import { readKey, reportUnknown, type KeyDraft, type ResolveSecret } from './parse-key.ts'
 import { isSealMac, openSecret, type KekSource } from './seal-crypto.ts'
 import { readSeal, type Seal } from './seal-table.ts'
 
@@ -78,11 +79,7 @@ export function readKeyring(
   if (!document.ok) throw new ConfigError('ERR_KEYRING_INVALID', document.issues)
 
   const issues: Issue[] = []
-  const report: Report = (path, message) => {
-    const line = document.lineOf(path)
-    issues.push({ path: formatPath(path), ...(line !== undefined && { line }), message })
-    return undefined
-  }
+  const report = reportTo(issues, document.lineOf)
   reportUnknown(document.value, ['groups', 'seal'], [], report)
   const table = document.value['seal']
   const seal = table === undefined ? undefined : readSeal(table, options.kek, report)

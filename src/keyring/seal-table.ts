@@ -2,9 +2,9 @@
  * The table `[seal]` of a sealed keyring.
  * @module
  */
-import { describeToml, type TomlTable, type TomlValue } from '../toml.ts'
+import { describeToml, type TomlTable, type TomlValue, type Report } from '../toml.ts'
 import { labelProblems } from './key.ts'
-import { reportUnknown, type Report } from './parse-key.ts'
+import { reportUnknown } from './parse-key.ts'
 import type { Kek, KekSource } from './seal-crypto.ts'
 
 /** What the table says. */

@@ -3,9 +3,9 @@
  * @module
  */
 import { ConfigError, type Issue } from '../errors.ts'
-import { formatPath, parseToml } from '../toml.ts'
+import { parseToml, reportTo } from '../toml.ts'
 import { foldGroup, groupProblems } from './keyring.ts'
-import { readKey, reportUnknown, type Report } from './parse-key.ts'
+import { readKey, reportUnknown } from './parse-key.ts'
 import { readGroups } from './parse-toml.ts'
 import { readSealTable } from './seal-table.ts'
 import type { RevocableKey, Revocations } from './tombstones.ts'
@@ -25,11 +25,7 @@ export function readSealedText(toml: string): SealedText {
   const document = parseToml(toml)
   if (!document.ok) throw new ConfigError('ERR_KEYRING_INVALID', document.issues)
   const issues: Issue[] = []
-  const report: Report = (path, message) => {
-    const line = document.lineOf(path)
-    issues.push({ path: formatPath(path), ...(line !== undefined && { line }), message })
-    return undefined
-  }
+  const report = reportTo(issues, document.lineOf)
   reportUnknown(document.value, ['groups', 'seal'], [], report)
   const table = document.value['seal']
   const seal =

@@ -20,6 +20,12 @@ import { SECRETS } from '../support/signed-messages.ts'
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
+/** A key that ended so many seconds ago; below 0: it ends in as many. */
+function keyEnding(name: string, ago: number): string {
+  const at = new Date(Math.floor(Date.now() / 1000 - ago) * 1000).toISOString()
+  return `[[groups.gw.keys]]\nname = "${name}"\nvalue = "${SECRETS.old}${name}"\nexpires = ${at}\n\n`
+}
+
 const remarksIn = (toml: string): readonly string[] => Array.from(toml.matchAll(/# .*/g), ([found]) => found)
 
 describe('writers at the same time', MANY, () => {
@@ -168,11 +174,7 @@ describe('the file', () => {
   })
 
   it('keeps a key that has just expired: where a clock is late it still counts', async () => {
-    const until = (ago: number): string =>
-      new Date(Math.floor(Date.now() / 1000 - ago) * 1000).toISOString().replace('.000Z', 'Z')
-    const key = (name: string, expires: string): string =>
-      `[[groups.gw.keys]]\nname = "${name}"\nvalue = "${SECRETS.old}${name}"\nexpires = ${expires}\n\n`
-    const { run, keys } = place(key('just', until(0)) + key('before', until(6)) + KEYS)
+    const { run, keys } = place(keyEnding('just', -1) + keyEnding('before', 6) + KEYS)
     expect((await run('prune --keyring k.toml')).exit).toBe(0)
     expect(keys()).toEqual(['just', 'k1'])
   })

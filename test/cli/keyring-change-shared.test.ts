@@ -146,8 +146,10 @@ it('where another operator has changed it since, a node has it with that change'
   })
 })
 
+/** A clock that is ten minutes behind. */
+const late = (): Date => new Date(Date.now() - 600_000)
+
 it('where the clock of this machine is ahead of all others, what it has ended has not ended there', async () => {
-  const late = (): Date => new Date(Date.now() - 600_000)
   const store = createMemoryKeyringStore({ name: 'main', now: late })
   await store.beat(heartbeat(late(), 1))
   const told = await awaitNodes(store, { revision: 1, keyring: 'aaaaaaaa' }, { wait: 0 })
