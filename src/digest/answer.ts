@@ -31,6 +31,8 @@ export type AnswerChoice =
 
 /** Takes the strongest of several answers in one realm; two in one algorithm contradict each other. */
 export function chooseAnswer(items: readonly AuthItem[]): AnswerChoice {
+  // Nearly always there is one.
+  if (items.length === 1) return readCredentials(items[0]!)
   const read = items.map(readCredentials)
   const answers = read.flatMap((result) => (result.ok ? [result.credentials] : []))
   const first = read[0]

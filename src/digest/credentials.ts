@@ -4,7 +4,7 @@
  * @module
  */
 import { digestSpec, type DigestSpec, type Qop } from './algorithm.ts'
-import type { AuthItem } from './header.ts'
+import type { AuthItem, AuthParam } from './header.ts'
 import { decodeExtended, decodeUtf8 } from './text.ts'
 
 /** Credentials whose shape is right. */
@@ -61,7 +61,8 @@ const fault = (reason: CredentialsFault): CredentialsResult => ({ ok: false, rea
 
 /** Reads the credentials of an item with scheme Digest. */
 export function readCredentials(item: AuthItem): CredentialsResult {
-  const params = new Map(item.params.map((param) => [param.name, param]))
+  const params = new Map<string, AuthParam>()
+  for (const param of item.params) params.set(param.name, param)
   const raw = (name: string): string | undefined => params.get(name)?.raw
 
   const [nonce, uri, response] = [raw('nonce'), raw('uri'), raw('response')]

@@ -138,6 +138,7 @@ const pairKey = (address: string, user: string): string => `${sourceKey(address)
 
 /** One host has a whole /64 of IPv6 to itself, so that is what counts; a dual-stack socket shows IPv4 as ::ffff:a.b.c.d. */
 function sourceKey(address: string): string {
+  if (!address.includes(':')) return `s:${address}`
   const mapped = address.startsWith('::ffff:') ? address.slice(7) : ''
   if (isIPv4(mapped)) return `s:${mapped}`
   return isIPv6(address) ? `s:${firstHalf(address)}` : `s:${address}`

@@ -88,18 +88,16 @@ function unread(cursor: Cursor): AuthResult {
 
 /** Takes parameters up to the comma before the next item, or the end. */
 function takeParams(cursor: Cursor, params: AuthParam[]): AuthFault | undefined {
-  const names = new Set<string>()
   for (;;) {
     const name = takeToken(cursor).toLowerCase()
     skipLws(cursor)
     if (name === '' || code(cursor) !== EQUAL) return 'malformed'
-    if (names.has(name)) return 'parameter-repeated'
+    if (params.some((param) => param.name === name)) return 'parameter-repeated'
     if (params.length >= MAX_PARAMS) return 'too-many-parameters'
     cursor.at++
     skipLws(cursor)
     const param = code(cursor) === QUOTE ? takeQuoted(cursor, name) : takeBare(cursor, name)
     if (param === undefined) return 'malformed'
-    names.add(name)
     params.push(param)
     skipLws(cursor)
     if (cursor.at >= cursor.text.length) return undefined

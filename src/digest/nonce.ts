@@ -6,11 +6,11 @@
  * (HMAC-SHA256 cut to 136 bits).
  * @module
  */
-import { createHmac, randomFillSync, timingSafeEqual } from 'node:crypto'
+import { randomFillSync, timingSafeEqual } from 'node:crypto'
 import { ConfigError } from '../errors.ts'
-import type { Key } from '../keyring/key.ts'
 import type { Keyring, KeyringSource } from '../keyring/keyring.ts'
 import { DIGEST_SPECS, type DigestAlgorithm, type Qop } from './algorithm.ts'
+import { bindKeys, createMac, type Mac } from './keyed-mac.ts'
 
 /**
  * What a nonce may be bound to besides its realm. Some phones change Call-ID or From tag when they are challenged. (To the
@@ -103,28 +103,36 @@ export function createNonces(options: NonceOptions): Nonces {
   const bindings = bindingsOf(options.bind ?? [])
   const source = typeof options.keyring === 'function' ? options.keyring : constant(options.keyring)
   refuseBadOptions(source(), group, { lifetime, maxDrift })
-  const keysNow = createKeyCache(source, group)
+  const keysNow = bindKeys(source, group, createMac)
+  // Of the nonce that is made or checked at the moment, which never takes longer than a call.
+  const bytes = Buffer.alloc(HEAD + MAC)
+  const head = bytes.subarray(0, HEAD)
+  const mac = bytes.subarray(HEAD)
+  const wanted = Buffer.alloc(MAC)
 
   function make(algorithm: DigestAlgorithm, qop: readonly Qop[], origin: NonceOrigin): string | undefined {
     const now = time()
     const { active } = keysNow(now)
     if (active === undefined) return undefined
-    const bytes = Buffer.alloc(HEAD + MAC)
     bytes[0] = kindOf(algorithm, qop, bindings[origin.scope])
     bytes.writeUIntBE(Math.trunc(now), 1, 6)
     bytes.set(random(RANDOM), 7)
-    bytes.set(macOf(active, bytes, origin), HEAD)
+    writeMac(active, head, origin, mac)
     return bytes.toString('base64url')
+  }
+
+  function isMadeWith(key: Mac, origin: NonceOrigin): boolean {
+    writeMac(key, head, origin, wanted)
+    return timingSafeEqual(wanted, mac)
   }
 
   function check(nonce: string, origin: NonceOrigin): NonceResult {
     if (nonce.length !== LENGTH || !/^[A-Za-z0-9_-]*$/.test(nonce)) return { ok: false, reason: 'malformed' }
-    const bytes = Buffer.from(nonce, 'base64url')
+    bytes.write(nonce, 'base64url')
     const spec = DIGEST_SPECS[bytes[0]! & 7]
     if (spec === undefined) return { ok: false, reason: 'malformed' }
     const now = time()
-    const mac = bytes.subarray(HEAD)
-    if (!keysNow(now).verifying.some((key) => timingSafeEqual(macOf(key, bytes, origin), mac)))
+    if (!keysNow(now).verifying.some((key) => isMadeWith(key, origin)))
       return { ok: false, reason: 'foreign' }
     const made = bytes.readUIntBE(1, 6)
     const facts: NonceFacts = { algorithm: spec.name, qop: qopOf(bytes[0]!), made }
@@ -145,28 +153,6 @@ function refuseBadOptions(keyring: Keyring, group: string, times: Readonly<Recor
   if (!keyring.hasGroup(group))
     issues.push({ path: 'group', message: `the keyring has no group ${JSON.stringify(group)}` })
   if (issues.length > 0) throw new ConfigError('ERR_PIPELINE_INVALID', issues)
-}
-
-/** Keys of one group at one time. */
-interface NonceKeys {
-  readonly active: Key | undefined
-  readonly verifying: readonly Key[]
-}
-
-/** The usable keys, looked up once per change of their states. */
-function createKeyCache(source: KeyringSource, group: string): (now: number) => NonceKeys {
-  let current: Keyring | undefined
-  let validUntil = -Infinity
-  let keys: NonceKeys = { active: undefined, verifying: [] }
-  return (now) => {
-    const ring = source()
-    if (ring === current && now < validUntil) return keys
-    const date = new Date(now)
-    keys = { active: ring.activeKey(group, date), verifying: ring.verificationKeys(group, date) }
-    validUntil = ring.nextChange(group, date)?.getTime() ?? Infinity
-    current = ring
-    return keys
-  }
 }
 
 function bindingsOf(
@@ -196,18 +182,16 @@ function qopOf(kind: number): readonly Qop[] {
 }
 
 /** What the nonce is bound to says its own kind, so that a change of the configuration spoils none that are out. */
-function macOf(key: Key, nonce: Buffer, { realm, source, callId, fromTag }: NonceOrigin): Buffer {
-  const kind = nonce[0]!
-  const parts = [
-    realm,
-    (kind & BOUND_TO_SOURCE) === 0 ? '' : source,
-    (kind & BOUND_TO_CALL) === 0 ? '' : callId,
-    (kind & BOUND_TO_TAG) === 0 ? '' : fromTag,
-  ]
+function writeMac(key: Mac, head: Uint8Array, origin: NonceOrigin, out: Uint8Array): void {
+  const kind = head[0]!
+  const { realm } = origin
+  const source = (kind & BOUND_TO_SOURCE) === 0 ? '' : origin.source
+  const callId = (kind & BOUND_TO_CALL) === 0 ? '' : origin.callId
+  const fromTag = (kind & BOUND_TO_TAG) === 0 ? '' : origin.fromTag
   // Each with its length, or the end of one part could be taken for the start of the next.
-  const text = parts.map((part) => `${part.length}:${part}`).join('')
-  const mac = createHmac('sha256', key.secret).update(`${LABEL}${text}`).update(nonce.subarray(0, HEAD))
-  return mac.digest().subarray(0, MAC)
+  const parts = `${realm.length}:${realm}${source.length}:${source}${callId.length}:${callId}${fromTag.length}:${fromTag}`
+  const digest = key.digest(LABEL + parts, 'utf8', head)
+  for (let i = 0; i < MAC; i++) out[i] = digest.charCodeAt(i)
 }
 
 /** Random bytes by the hundred nonces: asking for a dozen costs as much as for a thousand. */

@@ -64,7 +64,9 @@ export function compileOffers(options: OfferOptions): OfferTable {
     // What is right alone may be wrong with what a realm adds to it.
     if (quirk.algorithms === undefined || quirk.qop === undefined)
       for (const own of realms.values()) issues.push(...sessionIssues(changed(own, quirk), path))
-    return { part: quirk.userAgent.toLowerCase(), quirk }
+    // Made once: what is written of an offer is kept with it.
+    const offers = new Map([standard, ...realms.values()].map((own) => [own, changed(own, quirk)]))
+    return { part: quirk.userAgent.toLowerCase(), offers }
   })
   if (issues.length > 0) throw new ConfigError('ERR_PIPELINE_INVALID', issues)
 
@@ -72,14 +74,14 @@ export function compileOffers(options: OfferOptions): OfferTable {
     const own = realms.get(realm) ?? standard
     const lower = userAgent?.toLowerCase()
     const found = lower === undefined ? undefined : quirks.find(({ part }) => lower.includes(part))
-    return found === undefined ? own : changed(own, found.quirk)
+    return found?.offers.get(own) ?? own
   }
 }
 
 /** What a realm offers to a device: what its quirk does not name stays. */
 function changed(own: Offer, quirk: DeviceQuirk): Offer {
   const algorithms = quirk.algorithms === undefined ? own.algorithms : [...new Set(quirk.algorithms)]
-  return { algorithms, qop: quirk.qop ?? own.qop }
+  return { algorithms, qop: quirk.qop === undefined ? own.qop : [...quirk.qop] }
 }
 
 /** As written where algorithms are, else strongest first. */

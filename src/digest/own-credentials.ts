@@ -5,7 +5,7 @@
  */
 import type { LineEdit } from '../message/line-edit.ts'
 import type { SipMessage } from '../message/types.ts'
-import { parseAuth, type AuthFault, type AuthItem } from './header.ts'
+import { parseAuth, type AuthFault, type AuthItem, type AuthResult } from './header.ts'
 import { realmOf } from './credentials.ts'
 
 /** The headers that carry credentials. */
@@ -19,21 +19,47 @@ export interface OwnLine extends LineEdit {
   readonly name: CredentialHeader
 }
 
+/** A line of one of the headers. */
+interface CredentialLine {
+  readonly name: CredentialHeader
+  readonly value: string
+  readonly parsed: AuthResult
+}
+
+const NONE: readonly CredentialLine[] = []
+
+/**
+ * Of the message that was asked about last: it is asked about twice, to be judged and to be taken out. A WeakMap, which
+ * would know it behind a wait as well, costs what it saves.
+ */
+let last: { readonly message: SipMessage; readonly lines: readonly CredentialLine[] } | undefined
+
+function linesOf(message: SipMessage): readonly CredentialLine[] {
+  if (last?.message === message) return last.lines
+  const lines: CredentialLine[] = []
+  for (const name of CREDENTIAL_HEADERS) {
+    for (const value of message.headers(name)) lines.push({ name, value, parsed: parseAuth(value) })
+  }
+  if (lines.length === 0) return NONE
+  last = { message, lines }
+  return lines
+}
+
 /** Lines with credentials of ours, of both headers. @param isOurs whether a realm is one of ours */
 export function ownCredentials(message: SipMessage, isOurs: (realm: string) => boolean): readonly OwnLine[] {
-  return CREDENTIAL_HEADERS.flatMap((name) =>
-    message.headers(name).flatMap((value): readonly OwnLine[] => {
-      const parsed = parseAuth(value)
-      if (!parsed.ok) return []
-      const others = parsed.items.filter((item) => !isOwn(item, isOurs))
-      if (others.length === parsed.items.length) return []
-      return [{ name, value, left: others.map(({ start, end }) => value.slice(start, end)).join(', ') }]
-    }),
-  )
+  const own: OwnLine[] = []
+  for (const { name, value, parsed } of linesOf(message)) {
+    if (!parsed.ok) continue
+    const others = parsed.items.filter((item) => !isOwn(item, isOurs))
+    if (others.length === parsed.items.length) continue
+    own.push({ name, value, left: others.map(({ start, end }) => value.slice(start, end)).join(', ') })
+  }
+  return own
 }
 
 /** Of the headers that hold credentials of ours, those that hold no others: they can be removed by name. */
 export function headersOfOurs(message: SipMessage, lines: readonly OwnLine[]): readonly CredentialHeader[] {
+  if (lines.length === 0) return []
   return CREDENTIAL_HEADERS.filter((header) => {
     const own = lines.filter((line) => line.name === header)
     return own.length > 0 && own.length === message.headers(header).length && own.every(isWhole)
@@ -64,8 +90,8 @@ export function findCredentials(
 ): FoundCredentials {
   const items: AuthItem[] = []
   let reason: AuthFault | 'parameter-missing' | undefined
-  for (const value of message.headers(header)) {
-    const parsed = parseAuth(value)
+  for (const { name, parsed } of linesOf(message)) {
+    if (name !== header) continue
     if (parsed.ok) {
       for (const item of parsed.items) {
         if (item.scheme !== 'digest') continue

@@ -50,40 +50,50 @@ export function computeUserhash(algorithm: HashAlgorithm, username: string, real
   return hash(specOf(algorithm).digest, Buffer.from(`${username}:${realm}`, 'utf8'), 'hex')
 }
 
+/** Where what is hashed is laid out: SIP addresses and nonces are far shorter. What is longer has memory of its own. */
+const work = Buffer.alloc(2048)
+
 function respond(input: Omit<ResponseInput, 'method'>, method: string): string {
   const { digest, session } = specOf(input.algorithm)
-  const { nonce, qop, uri } = input
+  const { nonce, qop, uri, ha1 } = input
   const cnonce = input.cnonce ?? ''
-  const over = (text: string): string => hash(digest, Buffer.from(text, 'latin1'), 'hex')
 
-  const entity = qop === 'auth-int' ? `:${hash(digest, input.body ?? new Uint8Array(0), 'hex')}` : ''
-  const ha2 = over(`${method}:${uri}${entity}`)
-  const rest = qop === undefined ? `${nonce}:${ha2}` : `${nonce}:${input.nc ?? ''}:${cnonce}:${qop}:${ha2}`
-  const ha1 = hexBytes(input.ha1)
-  const secret =
-    session === 'plain' ? ha1 : hexBytes(hash(digest, keyed(ha1, `${nonce}:${cnonce}`), 'buffer'))
-  const response = hash(digest, keyed(secret, rest), 'hex')
-  ha1.fill(0)
+  const entity = qop === 'auth-int' ? `:${hash(digest, input.body ?? NOTHING, 'hex')}` : ''
+  const ha2 = hash(digest, lay(NOTHING, `${method}:${uri}${entity}`), 'hex')
+  const rest = qop === undefined ? `:${nonce}:${ha2}` : `:${nonce}:${input.nc ?? ''}:${cnonce}:${qop}:${ha2}`
+  if (session === 'plain') return keyed(digest, ha1, rest, 'hex')
+  const secret = keyed(digest, ha1, `:${nonce}:${cnonce}`, 'buffer')
+  const response = keyed(digest, secret, rest, 'hex')
   secret.fill(0)
   return response
 }
 
-/** `secret ":" text`. */
-function keyed(secret: Buffer, text: string): Buffer {
-  return Buffer.concat([secret, Buffer.from(`:${text}`, 'latin1')])
+const NOTHING = new Uint8Array(0)
+
+function keyed(digest: string, secret: Uint8Array, text: string, as: 'hex'): string
+function keyed(digest: string, secret: Uint8Array, text: string, as: 'buffer'): Buffer
+/** The hash of a secret in hex and the text behind it. */
+function keyed(digest: string, secret: Uint8Array, text: string, as: 'hex' | 'buffer'): string | Buffer {
+  const bytes = lay(secret, text)
+  const hashed = hash(digest, bytes, as)
+  bytes.fill(0, 0, secret.length * 2)
+  return hashed
+}
+
+/** Lays out a secret in hex, as bytes and not as a string, which could not be wiped, and latin1 text. */
+function lay(secret: Uint8Array, text: string): Buffer {
+  const start = secret.length * 2
+  const end = start + text.length
+  const bytes = end <= work.length ? work : Buffer.alloc(end)
+  for (let i = 0; i < secret.length; i++) {
+    bytes[i * 2] = DIGITS[secret[i]! >> 4]!
+    bytes[i * 2 + 1] = DIGITS[secret[i]! & 15]!
+  }
+  bytes.write(text, start, 'latin1')
+  return bytes.subarray(0, end)
 }
 
 const DIGITS = Buffer.from('0123456789abcdef', 'latin1')
-
-/** Hex as bytes and not as a string, which could not be wiped. */
-function hexBytes(bytes: Uint8Array): Buffer {
-  const hex = Buffer.allocUnsafe(bytes.length * 2)
-  for (let i = 0; i < bytes.length; i++) {
-    hex[i * 2] = DIGITS[bytes[i]! >> 4]!
-    hex[i * 2 + 1] = DIGITS[bytes[i]! & 15]!
-  }
-  return hex
-}
 
 /** Whether two responses in hex are one, in a time that depends on their length alone. */
 export function equalResponse(expected: string, given: string): boolean {

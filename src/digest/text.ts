@@ -7,12 +7,22 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** The characters of latin1 text whose bytes are UTF-8; undefined where they are not, or hold what could break a line. */
 export function decodeUtf8(latin1: string): string | undefined {
+  if (isPrintableAscii(latin1)) return latin1
   try {
     const text = UTF8.decode(Buffer.from(latin1, 'latin1'))
     return /[\p{Cc}\p{Zl}\p{Zp}]/u.test(text) ? undefined : text
   } catch {
     return undefined
   }
+}
+
+/** Most names are, and stand for themselves. */
+function isPrintableAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code < 32 || code > 126) return false
+  }
+  return true
 }
 
 /** The UTF-8 bytes of `text`, as latin1 text. */
@@ -28,6 +38,7 @@ export function decodeExtended(value: string): string | undefined {
 
 /** `%41` and its kin resolved, as a URI's user part is compared (RFC 3261 §19.1.4). */
 export function unescapePercent(latin1: string): string {
+  if (!latin1.includes('%')) return latin1
   return latin1.replace(/%([0-9A-Fa-f]{2})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 16)),
   )

@@ -6,9 +6,9 @@
  * the Record-Route of one dialog, since the MAC covers its Call-ID, too.
  * @module
  */
-import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { Key } from '../keyring/key.ts'
-import type { Keyring, KeyringSource } from '../keyring/keyring.ts'
+import { timingSafeEqual } from 'node:crypto'
+import { bindKeys, createMac, type Mac } from '../digest/keyed-mac.ts'
+import type { KeyringSource } from '../keyring/keyring.ts'
 import type { Endpoint } from '../message/types.ts'
 import type { MessageView } from '../message/view.ts'
 import { callIdOf } from './facts.ts'
@@ -39,8 +39,8 @@ export interface FlowTokenOptions {
   readonly now: () => Date
 }
 
-/** Characters of the MAC: 80 bits. */
-const MAC_LENGTH = 20
+/** Bytes of the MAC: 80 bits, twice as many characters. */
+const MAC_BYTES = 10
 const LABELS = { p: 'auth-xkeys flow registration 1', d: 'auth-xkeys flow dialog 1' } as const
 
 const TOKEN = /^([pd])([0-9a-f]{12}|[0-9a-f]{36})-([0-9a-f]{20})$/
@@ -50,32 +50,24 @@ export function isFlowToken(user: string): boolean {
   return TOKEN.test(user)
 }
 
+type Kind = keyof typeof LABELS
+
+/** The MACs of one key, under a secret of its own for each kind of token. */
+interface TokenKey extends Readonly<Record<Kind, Mac>> {
+  readonly forget: () => void
+}
+
 /** Creates the maker and reader of flow tokens. */
 export function createFlowTokens({ keyring, group, now }: FlowTokenOptions): FlowTokens {
-  const keysNow = createKeyCache(keyring, group)
-  // Goes with the key that they belong to.
-  const subkeys = new WeakMap<Key, Readonly<Record<Kind, Buffer>>>()
-
-  function subkeyOf(key: Key, kind: Kind): Buffer {
-    let found = subkeys.get(key)
-    if (found === undefined) {
-      const derive = (label: string): Buffer => createHmac('sha256', key.secret).update(label).digest()
-      subkeys.set(key, (found = { p: derive(LABELS.p), d: derive(LABELS.d) }))
-    }
-    return found[kind]
-  }
-
-  function macOf(key: Key, kind: Kind, address: string, view: MessageView | undefined): string {
-    const mac = createHmac('sha256', subkeyOf(key, kind)).update(address)
-    if (kind === 'd' && view !== undefined) mac.update(`\n${callIdOf(view)}`, 'latin1')
-    return mac.digest('hex').slice(0, MAC_LENGTH)
-  }
+  const keysNow = bindKeys(keyring, group, bindKey)
+  const [wanted, given] = [Buffer.alloc(MAC_BYTES), Buffer.alloc(MAC_BYTES)]
 
   function make(kind: Kind, flow: Endpoint, view?: MessageView): string | undefined {
-    const { signing } = keysNow(now())
+    const { active } = keysNow(now().getTime())
     const address = writeFlow(flow)
-    if (signing === undefined || address === undefined) return undefined
-    return `${kind}${address}-${macOf(signing, kind, address, view)}`
+    if (active === undefined || address === undefined) return undefined
+    writeMac(active, kind, address, view, wanted)
+    return `${kind}${address}-${wanted.toString('hex')}`
   }
 
   return {
@@ -85,33 +77,45 @@ export function createFlowTokens({ keyring, group, now }: FlowTokenOptions): Flo
       const [, kind, address = '', mac = ''] = TOKEN.exec(token) ?? []
       const flow = parseFlow(address)
       if ((kind !== 'p' && kind !== 'd') || flow === undefined) return undefined
-      const given = Buffer.from(mac, 'latin1')
-      const isOurs = keysNow(now()).verifying.some((key) =>
-        timingSafeEqual(Buffer.from(macOf(key, kind, address, view), 'latin1'), given),
-      )
+      given.write(mac, 'hex')
+      const isOurs = keysNow(now().getTime()).verifying.some((key) => {
+        writeMac(key, kind, address, view, wanted)
+        return timingSafeEqual(wanted, given)
+      })
       return isOurs ? { kind: kind === 'p' ? 'registration' : 'dialog', flow } : undefined
     },
   }
 }
 
-type Kind = keyof typeof LABELS
-
-interface FlowKeys {
-  readonly signing: Key | undefined
-  readonly verifying: readonly Key[]
+function bindKey(secret: Uint8Array): TokenKey {
+  const main = createMac(secret)
+  const derive = (label: string): Mac => {
+    const subkey = Buffer.from(main.digest(label, 'latin1'), 'latin1')
+    const mac = createMac(subkey)
+    subkey.fill(0)
+    return mac
+  }
+  const [p, d] = [derive(LABELS.p), derive(LABELS.d)]
+  main.forget()
+  return {
+    p,
+    d,
+    forget() {
+      p.forget()
+      d.forget()
+    },
+  }
 }
 
-/** The usable keys, looked up once per change of their states. */
-function createKeyCache(source: KeyringSource, group: string): (now: Date) => FlowKeys {
-  let current: Keyring | undefined
-  let validUntil = -Infinity
-  let keys: FlowKeys = { signing: undefined, verifying: [] }
-  return (now) => {
-    const ring = source()
-    if (ring === current && now.getTime() < validUntil) return keys
-    keys = { signing: ring.activeKey(group, now), verifying: ring.verificationKeys(group, now) }
-    validUntil = ring.nextChange(group, now)?.getTime() ?? Infinity
-    current = ring
-    return keys
-  }
+/** @param view whose Call-ID the MAC of a dialog covers */
+function writeMac(
+  key: TokenKey,
+  kind: Kind,
+  address: string,
+  view: MessageView | undefined,
+  out: Uint8Array,
+): void {
+  const text = kind === 'd' && view !== undefined ? `${address}\n${callIdOf(view)}` : address
+  const digest = key[kind].digest(text, 'latin1')
+  for (let i = 0; i < MAC_BYTES; i++) out[i] = digest.charCodeAt(i)
 }

@@ -34,7 +34,15 @@ export function createUserObserver({
   emit,
   now,
 }: UserObserverOptions): (event: UserEvent, context: MessageContext) => void {
-  const cell = (outcome: string, reason: string): Cell => metrics.authentications.cell({ outcome, reason })
+  // Both are closed sets. Finding a series by its labels costs more than counting.
+  const cells: Record<string, Map<string, Cell>> = Object.create(null)
+  const cell = (outcome: string, reason: string): Cell => {
+    const ofOutcome = (cells[outcome] ??= new Map<string, Cell>())
+    let found = ofOutcome.get(reason)
+    if (found === undefined)
+      ofOutcome.set(reason, (found = metrics.authentications.cell({ outcome, reason })))
+    return found
+  }
   for (const outcome of ['refused', 'challenged']) for (const reason of FAILURE_REASONS) cell(outcome, reason)
   for (const reason of TROUBLE) cell('refused', reason)
   cell('challenged', 'credentials-missing')

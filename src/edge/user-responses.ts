@@ -7,6 +7,7 @@ import { LRUCache } from 'lru-cache'
 import { unprovedHeaders } from '../digest/identity.ts'
 import { headerSelector } from '../message/header-names.ts'
 import { parseMessage } from '../message/parse.ts'
+import { splice } from '../message/splice.ts'
 import type { Endpoint, MessageContext } from '../message/types.ts'
 import { viewOf, type MessageView } from '../message/view.ts'
 import { transactionName } from '../pipeline/invite-table.ts'
@@ -15,12 +16,18 @@ import type { UdpSocket } from '../transport/udp.ts'
 import { NAME_LENGTH, nameOf, ownVia, type Branches, type OwnVia } from './branch.ts'
 import type { Side } from './event.ts'
 import { topVia } from './facts.ts'
-import { addHeader, forwardResponse, responseTarget, viaBelow } from './forward.ts'
+import { forwardResponse, responseTarget, viaBelow } from './forward.ts'
 import type { DropReason, MessageCounter } from './message-counter.ts'
 import { readUserPath } from './user-path.ts'
 
 /** Headers for a 2xx. */
 type Answer = (body?: Uint8Array) => HeaderLines
+
+interface Kept {
+  readonly answer: Answer
+  /** Milliseconds of the clock that does not step. */
+  readonly until: number
+}
 
 /** Responses of phones and to them. */
 export interface UserResponses {
@@ -54,14 +61,16 @@ const ANSWER_TTL = 200_000
 /** Creates them. */
 export function createUserResponses(options: UserResponseOptions): UserResponses {
   const { sockets, branches, countOut, isUpstream, isOurs, drop, note } = options
-  const answers = new LRUCache<string, Answer>({ max: MAX_ANSWERS, maxSize: MAX_BYTES, ttl: ANSWER_TTL })
+  // Without a lifetime of its own: for that it would start a timer with nearly every entry.
+  const answers = new LRUCache<string, Kept>({ max: MAX_ANSWERS, maxSize: MAX_BYTES })
   const name = Buffer.alloc(NAME_LENGTH)
 
   function expect(path: string, view: MessageView, answer: Answer): void {
     const via = topVia(view)
     if (via === null) return
     branches.write(view, via, path, name, 0)
-    answers.set(name.toString('latin1'), answer, { size: view.bytes.length })
+    const kept = { answer, until: performance.now() + ANSWER_TTL }
+    answers.set(name.toString('latin1'), kept, { size: view.bytes.length })
   }
 
   function toUser(view: MessageView, { source }: MessageContext): boolean {
@@ -91,11 +100,15 @@ export function createUserResponses(options: UserResponseOptions): UserResponses
 
   /** With Authentication-Info, unless a server behind us has written one for a realm of its own. */
   function withAnswer(bytes: Buffer, view: MessageView, own: OwnVia): Buffer {
-    const lines = answers.get(nameOf(view, own))?.(view.body) ?? []
+    const kept = answers.get(nameOf(view, own))
+    if (kept === undefined || kept.until <= performance.now()) return bytes
     let changed = bytes
-    for (const [header, value] of lines) {
-      const parsed = view.headers(header).length > 0 ? undefined : parseMessage(changed)
-      if (parsed?.ok === true) changed = addHeader(viewOf(parsed.message), header, value)
+    for (const [header, value] of kept.answer(view.body)) {
+      if (view.headers(header).length > 0) continue
+      // Nothing was cut behind the headers.
+      const at = changed.length - (view.layout.end - view.layout.headersEnd)
+      const line = { start: at, end: at, text: `${header}: ${value}\r\n` }
+      changed = splice(changed, 0, changed.length, [line])
     }
     return changed
   }

@@ -272,8 +272,11 @@ describe('refusals, each for its own reason', () => {
     const prototype: unknown = Object.getPrototypeOf(createSecretKey(Buffer.alloc(1)))
     const uses = vi.spyOn(prototype as KeyObject, 'export')
     const count = (answer: AnswerInput): number => {
+      const rig = createRig()
+      // The first challenge binds the key that nonces are proved with; only what follows is counted.
+      rig.judge(requestBytes())
       const before = uses.mock.calls.length
-      attempt(createRig(), answer)
+      attempt(rig, answer)
       return uses.mock.calls.length - before
     }
     const counts = [
