@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod'
-import { secret, setting } from './config-facts.ts'
+import { clientTable, secret, setting } from './config-facts.ts'
 
 const SECRET = '`env:NAME` or `file:PATH`'
 
@@ -156,6 +156,13 @@ export const credentialsSchema = z.strictObject({
   cache_size: setting(z.int().min(1).max(10_000_000).default(10_000), {
     meaning: 'Accounts that are remembered.',
     example: '10000',
+  }),
+  driver: clientTable({
+    meaning:
+      "Any option of the driver of a database server (`mysql2`, `pg`), as it is, before what the URL says: `ssl`, of `mysql2` `socketPath`. A text `env:NAME` or `file:PATH`, at any depth, stands for what is there. With `ssl`, `mysql2` looks at the server's name only where `verifyIdentity` is true.",
+    example: '{ ca = "file:/etc/xkeys/db-ca.pem", verifyIdentity = true }',
+    form: 'as the driver takes it',
+    otherwise: 'none',
   }),
   sql: sqlSchema.prefault({}),
   http: httpSchema.prefault({}),

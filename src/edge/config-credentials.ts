@@ -10,10 +10,10 @@ import { compileSqlQuery } from '../stores/sql-query.ts'
 import { compileSubscriber } from '../stores/sql-subscriber.ts'
 import type { SubscriberOptions } from '../stores/sql-subscriber-options.ts'
 import { isSqlUrl, parseSqlUrl } from '../stores/sql-url.ts'
-import type { TomlPath } from '../toml.ts'
+import type { TomlPath, TomlTable } from '../toml.ts'
 import type { Findings } from './config-checks.ts'
 import type { credentialsSchema } from './config-credentials-schema.ts'
-import type { SecretReference } from './secret-reference.ts'
+import { parseSecretReference, type SecretReference } from './secret-reference.ts'
 import type { Found } from './settings.ts'
 
 /** Kinds of stores. */
@@ -26,6 +26,8 @@ export interface CredentialsConfig {
   readonly source: string
   readonly username: string | undefined
   readonly password: SecretReference | undefined
+  /** What the driver of a database is told, as written; texts such as `env:NAME` stand for what is there. */
+  readonly driver: TomlTable | undefined
   readonly timeoutMs: number
   readonly connections: number | undefined
   readonly queue: number
@@ -49,7 +51,7 @@ type Draft = Found<typeof credentialsSchema>
 
 /** The configuration that settings without a fault make. */
 export function credentialsConfig(settings: Settings): CredentialsConfig {
-  const { source, username, password, connections, queue, http } = settings
+  const { source, username, password, driver, connections, queue, http } = settings
   const kind = kindOf(source, http.gives)
   const isSlow = kind === 'sql' || kind === 'password'
   return {
@@ -57,6 +59,7 @@ export function credentialsConfig(settings: Settings): CredentialsConfig {
     source: kind === 'flexisip' ? source.slice('flexisip:'.length) : source,
     username,
     password,
+    driver,
     timeoutMs: Math.round(settings.timeout * 1000),
     connections,
     queue,
@@ -118,8 +121,18 @@ export function checkCredentials(draft: Draft | undefined, { fault, doubt }: Fin
     tell(() => createHttpPasswords({ url: source }).close())
     if (source.startsWith('http:')) doubt(at('source'), NOT_ENCRYPTED)
   } else if (isSet(http)) doubt(at('http'), `it says nothing: ${source} is no service`)
+  checkDriver(source, draft.driver, { fault, doubt })
   if ((kind === 'toml' || kind === 'flexisip') && draft.password !== undefined)
     doubt(at('password'), 'it says nothing: a file has none')
+}
+
+function checkDriver(source: string, driver: Draft['driver'], { fault, doubt }: Findings): void {
+  if (driver === undefined) return
+  if (!isSqlSource(source) || /^sqlite:/i.test(source))
+    doubt(at('driver'), `it says nothing: ${source} is no database server`)
+  const { password } = driver
+  const wrong = typeof password === 'string' ? parseSecretReference(password) : undefined
+  if (typeof wrong === 'string') fault(at('driver', 'password'), wrong)
 }
 
 const HOLDS_PASSWORD = 'it holds a password: say password = "env:NAME" or "file:PATH"'
@@ -149,7 +162,11 @@ function targetOf(url: string, how: Omit<HookTarget, 'url'>): HookTarget {
 function kindOf(source: string, gives: Settings['http']['gives']): CredentialsKind {
   if (source.startsWith('flexisip:')) return 'flexisip'
   if (/^https?:\/\//i.test(source)) return gives === 'decision' ? 'decision' : 'password'
-  return /^(?:sqlite|mysql|mariadb|postgres|postgresql):/i.test(source) && isSqlUrl(source) ? 'sql' : 'toml'
+  return isSqlSource(source) ? 'sql' : 'toml'
+}
+
+function isSqlSource(source: string): boolean {
+  return /^(?:sqlite|mysql|mariadb|postgres|postgresql):/i.test(source) && isSqlUrl(source)
 }
 
 /** Whether anything differs from the defaults. */

@@ -24,6 +24,7 @@ export function explainUsers(users: UsersConfig, keyring: Keyring | undefined, n
       : [['', `registrations are taken for ${registrarDomains.join(', ')}`] as const]),
     ['realm', realmText(users)],
     ['accounts', accountsText(users.credentials)],
+    ...driverRows(users.credentials),
     ...cacheRows(users.credentials),
     ['challenge', `401 for ${terminates.join(', ')}, 407 for others; offers ${offerText(stage)}`],
     ...Object.entries(stage.realms ?? {}).map(([realm, offer]): Row => [
@@ -131,6 +132,13 @@ function accountsText({ kind, source, http, sql }: CredentialsConfig): string {
 function hostOf(url: string): string {
   const at = url.indexOf('/', url.indexOf('//') + 2)
   return at < 0 ? url : url.slice(0, at)
+}
+
+/** Names alone: values may be secrets. */
+function driverRows({ kind, driver }: CredentialsConfig): readonly Row[] {
+  return driver === undefined || kind !== 'sql'
+    ? []
+    : [['', `its driver is told ${Object.keys(driver).join(', ')}`]]
 }
 
 function cacheRows({ kind, cache, timeoutMs }: CredentialsConfig): readonly Row[] {

@@ -12,8 +12,8 @@ import { createHttpPasswords } from '../stores/http-password.ts'
 import { openSqlCredentials } from '../stores/sql-credentials.ts'
 import { formatPath } from '../toml.ts'
 import { hookTargets, settingPath, type CredentialsConfig } from './config-credentials.ts'
-import { loadAccounts } from './credential-files.ts'
-import { readSecret, type SecretPlaces, type SecretReference } from './secret-reference.ts'
+import { databasePlace, loadAccounts } from './credential-files.ts'
+import { fetchSecret, type SecretPlaces } from './secret-reference.ts'
 
 /** Told once when look-ups begin to fail, and once when one is answered again. */
 export type OnState = (state: 'up' | 'down', code: string) => void
@@ -80,7 +80,7 @@ async function openStore(
 ): Promise<Opened> {
   const { kind, source, username, timeoutMs, connections, queue, http } = config
   const { onState, folder } = options
-  const password = secretOf(config.password, options)
+  const password = fetchSecret(config.password, 'users.credentials.password', options)
   const limits = { timeoutMs, maxConnections: connections, maxQueue: queue, onState }
   switch (kind) {
     case 'toml':
@@ -96,11 +96,11 @@ async function openStore(
     case 'sql': {
       const { sql } = config
       const pool = { poolSize: connections, maxQueue: queue, timeoutMs, onState }
-      const store = await openSqlCredentials({ url: source, folder, password, ...pool, ...sql })
+      const store = await openSqlCredentials({ ...databasePlace(config, options), ...pool, ...sql })
       return remembering(store, config, counts, store.waiting)
     }
     case 'decision': {
-      const secret = secretOf(http.secret, options)
+      const secret = fetchSecret(http.secret, 'users.credentials.http.signing_secret', options)
       const targets = hookTargets(source, http.hooks, { method: http.method, username, password, secret })
       const hook = createHttpHook({
         ...limits,
@@ -169,13 +169,6 @@ async function count<T>(counts: Counts, ask: () => Promise<T>): Promise<T> {
     counts.failures++
     throw error
   }
-}
-
-function secretOf(reference: SecretReference | undefined, places: SecretPlaces): string | undefined {
-  if (reference === undefined) return undefined
-  const read = readSecret(reference, places)
-  if (read.ok) return read.secret
-  throw new ConfigError('ERR_CONFIG_INVALID', [{ path: 'password', message: read.message }])
 }
 
 /** Paths of issues as they are called in `edge.toml`. */

@@ -177,6 +177,15 @@ ha1_sha256 = "a b"`),
     expect(found).toEqual([expect.stringContaining(message)])
     expect(found.join()).not.toContain('pw')
   })
+
+  it('refuses a password for the driver of a database', () => {
+    const found = faults(
+      `${PLAIN}[users.credentials]\nsource = "mysql://u@db/k"\ndriver = { password = "pw", ssl = {} }`,
+    )
+    expect(found).toEqual([
+      'line 7: users.credentials.driver.password: it must be env:NAME or file:PATH: no secret stands in this file',
+    ])
+  })
 })
 
 describe('what is legal and hardly meant', () => {
@@ -215,6 +224,10 @@ describe('what is legal and hardly meant', () => {
     [
       'source = "users.toml"\npassword = "env:X"',
       'users.credentials.password: it says nothing: a file has none',
+    ],
+    [
+      'source = "sqlite:a.db"\ndriver.ssl.ca = "file:ca.pem"',
+      'users.credentials.driver: it says nothing: sqlite:a.db is no database server',
     ],
     [
       'source = "http://hook.example/"',
@@ -310,6 +323,10 @@ http.hooks = { "a.example" = "https://a.example/hook" }`,
     ['source = "flexisip:accounts"', 'in accounts, as Flexisip writes them'],
     ['source = "mysql://u@db/k"', 'in mysql://u@db/k, by table subscriber'],
     ['source = "mysql://u@db/k"\nsql.query = "select a from t where u = :id"', 'by a query of your own'],
+    [
+      'source = "mysql://u@db/k"\ndriver = { socketPath = "env:SOCKET", ssl = {} }',
+      'its driver is told socketPath, ssl',
+    ],
     ['source = "mysql://u@db/k"\ncache_found = 0', 'asked for at most 2 s, then 503; nothing is remembered'],
     [
       'source = "https://p.example/{username}"\nhttp.gives = "ha1"',

@@ -257,6 +257,15 @@ describe('a configuration whose accounts cannot be used', () => {
       ],
     ],
     [
+      'what its driver should be told that is not there',
+      {},
+      '[users.credentials]\nsource = "mysql://u@db/k"\npassword = "env:NOWHERE"\ndriver = { ssl = { ca = "file:nowhere" } }',
+      [
+        'users.credentials.password: the environment variable NOWHERE is not set, or empty',
+        'users.credentials.driver.ssl.ca: the file "nowhere" cannot be read (ENOENT)',
+      ],
+    ],
+    [
       'a database without the table',
       { 'accounts.db': '' },
       '[users.credentials]\nsource = "sqlite:accounts.db"',
