@@ -3,7 +3,6 @@
  * @module
  */
 export {
-  CacheError,
   createCredentialCache,
   type CredentialCache,
   type CredentialCacheCounts,
@@ -19,4 +18,5 @@ export {
   type HttpHookOptions,
 } from './http-hook.ts'
 export { createHttpPasswords, type HttpPasswordOptions, type HttpPasswords } from './http-password.ts'
+export { CacheError } from './lookup-cache.ts'
 export { openSqlCredentials, type SqlAccountsOptions, type SqlCredentials } from './sql-credentials.ts'
