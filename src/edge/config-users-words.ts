@@ -122,6 +122,7 @@ function accountsText({ kind, source, http, sql }: CredentialsConfig): string {
       return `in ${source}, by ${from}${subscriber?.calculateHa1 === true ? ', as plain text' : ''}`
     }
     case 'decision':
+      if (http.hooksQuery !== undefined) return `nowhere here: services decide that ${source} names by realm`
       return `nowhere here: ${hostOf(source)} decides${Object.keys(http.hooks).length > 0 ? `, others for ${Object.keys(http.hooks).join(', ')}` : ''}`
     case 'password':
       return `at ${hostOf(source)}, asked for each ${http.gives}`
@@ -135,8 +136,9 @@ function hostOf(url: string): string {
 }
 
 /** Names alone: values may be secrets. */
-function driverRows({ kind, driver }: CredentialsConfig): readonly Row[] {
-  return driver === undefined || kind !== 'sql'
+function driverRows({ kind, driver, http }: CredentialsConfig): readonly Row[] {
+  const isDatabase = kind === 'sql' || http.hooksQuery !== undefined
+  return driver === undefined || !isDatabase
     ? []
     : [['', `its driver is told ${Object.keys(driver).join(', ')}`]]
 }
@@ -148,7 +150,7 @@ function cacheRows({ kind, cache, timeoutMs }: CredentialsConfig): readonly Row[
   return [
     [
       '',
-      `${waits}; remembered for ${cache.foundMs / 1000} s, what is not there for ${cache.missingMs / 1000} s`,
+      `${waits}; ${kind === 'decision' ? 'which service is ' : ''}remembered for ${cache.foundMs / 1000} s, what is not there for ${cache.missingMs / 1000} s`,
     ],
   ]
 }

@@ -7,16 +7,14 @@ import type { CredentialStore } from '../digest/credential-store.ts'
 import { ConfigError, type Issue } from '../errors.ts'
 import type { BackendFacts } from '../metrics/users.ts'
 import { createCredentialCache } from '../stores/credential-cache.ts'
-import { createHttpHook } from '../stores/http-hook.ts'
 import { createHttpPasswords } from '../stores/http-password.ts'
 import { openSqlCredentials } from '../stores/sql-credentials.ts'
+import type { OnState } from '../stores/joined-state.ts'
 import { formatPath } from '../toml.ts'
-import { hookTargets, settingPath, type CredentialsConfig } from './config-credentials.ts'
+import { settingPath, type CredentialsConfig } from './config-credentials.ts'
 import { databasePlace, loadAccounts } from './credential-files.ts'
+import { openHook } from './open-hook.ts'
 import { fetchSecret, type SecretPlaces } from './secret-reference.ts'
-
-/** Told once when look-ups begin to fail, and once when one is answered again. */
-export type OnState = (state: 'up' | 'down', code: string) => void
 
 /** An open store of accounts. */
 export interface EdgeCredentials {
@@ -33,6 +31,7 @@ export interface EdgeCredentials {
 
 /** Where secrets are, and who is told of outages. */
 export interface OpenCredentialsOptions extends SecretPlaces {
+  /** Told when look-ups begin to fail, and once they are answered again. */
   readonly onState: OnState
 }
 
@@ -100,19 +99,14 @@ async function openStore(
       return remembering(store, config, counts, store.waiting)
     }
     case 'decision': {
-      const secret = fetchSecret(http.secret, 'users.credentials.http.signing_secret', options)
-      const targets = hookTargets(source, http.hooks, { method: http.method, username, password, secret })
-      const hook = createHttpHook({
-        ...limits,
-        targets: (realm) => (realm !== '' && Object.hasOwn(targets, realm) ? targets[realm] : targets['']),
-        callHook: http.callHook,
-      })
+      const hook = await openHook(config, options)
       return {
         credentials: {
           decide: (query) => count(counts, async () => hook.decide(query)),
         },
-        facts: () => ({ waiting: hook.waiting }),
-        close: () => hook.close(),
+        facts: () => ({ waiting: hook.waiting() }),
+        reload: hook.forget,
+        close: hook.close,
       }
     }
     case 'password': {
