@@ -44,10 +44,10 @@ export function placeOfOptions({ keyring, keyringName }: StoreOptions): RedisCon
  */
 export async function withStore<T>(
   place: RedisConfig,
-  directory: string,
+  folder: string,
   work: (store: KeyringStore) => Promise<T>,
 ): Promise<T> {
-  const store = await openKeyringStore(place, { env: process.env, directory })
+  const store = await openKeyringStore(place, { env: process.env, folder })
   try {
     return await work(store)
   } finally {

@@ -6,7 +6,8 @@ import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { parseEdgeConfig } from '../edge/config.ts'
-import { parseSecretReference, readSecret, type SecretReference } from '../edge/secret-reference.ts'
+import { databasePlace } from '../edge/credential-files.ts'
+import { fetchSecret, parseSecretReference } from '../edge/secret-reference.ts'
 import { codeOf, ConfigError } from '../errors.ts'
 import type { AccountName, AccountPlace } from '../stores/account-change.ts'
 import { openSqlAccounts, type SqlAccountPlaceOptions } from '../stores/sql-accounts.ts'
@@ -111,29 +112,20 @@ function targetOfConfig(path: string, { dbPassword }: AccountsOptions): Accounts
   const issue = (message: string): ConfigError =>
     new ConfigError('ERR_CONFIG_INVALID', [{ file: path, path: 'users.credentials', message }])
   if (users === undefined) throw issue('is missing: the edge has no users')
-  const { kind, source, password, sql } = users.credentials
+  const { kind, source, sql } = users.credentials
   if (kind === 'toml') return targetOf(resolve(folder, source), undefined)
   if (kind !== 'sql') throw issue(`${JSON.stringify(source)} is not changed by commands`)
   if (sql.query !== undefined)
     throw issue('accounts that a query of your own finds are not changed by commands')
-  const secret = password === undefined ? undefined : secretAt('users.credentials.password', password, folder)
-  return {
-    kind: 'sql',
-    options: { url: source, folder, password: secret, timeoutMs: PATIENCE, subscriber: sql.subscriber },
-  }
+  const place = databasePlace(users.credentials, { env: process.env, folder })
+  return { kind: 'sql', options: { ...place, timeoutMs: PATIENCE, subscriber: sql.subscriber } }
 }
 
-function secretOf(option: string, text: string): string {
+function secretOf(option: string, text: string): string | undefined {
   const reference = parseSecretReference(text)
   // The text itself is not shown: somebody may have put the password there.
   if (typeof reference === 'string') throw new UsageError(`${option}: it must be env:NAME or file:PATH`)
-  return secretAt(option, reference, '.')
-}
-
-function secretAt(path: string, reference: SecretReference, folder: string): string {
-  const result = readSecret(reference, { env: process.env, folder })
-  if (!result.ok) throw new ConfigError('ERR_CONFIG_INVALID', [{ path, message: result.message }])
-  return result.secret
+  return fetchSecret(reference, option, { env: process.env, folder: '.' })
 }
 
 function warnOfMode(path: string): void {

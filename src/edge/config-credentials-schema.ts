@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod'
-import { secret, setting } from './config-facts.ts'
+import { clientTable, secret, setting } from './config-facts.ts'
 
 const SECRET = '`env:NAME` or `file:PATH`'
 
@@ -97,6 +97,13 @@ const httpSchema = z.strictObject({
     meaning: 'Whether a user for whom the service names no `call_hook` may call, or only register.',
     example: '"optional"',
   }),
+  hooks_query: setting(z.string().optional(), {
+    meaning:
+      'Where `source` is a database: one SELECT that says which service decides for `:realm`. It gives one row at most, with a column `url` and, where they are needed, `username` and `password` for Basic authentication and `secret` in place of `signing_secret`. A realm without a row is answered 403.',
+    example:
+      '"select url, username, password, webhook_secret as secret from accounts join webhooks on webhook_sid = registration_hook_sid where sip_realm = :realm"',
+    otherwise: 'none: `source` has the accounts',
+  }),
   hooks: z
     .record(
       z.string().min(1),
@@ -129,12 +136,13 @@ export const credentialsSchema = z.strictObject({
     otherwise: 'none',
   }),
   timeout: setting(z.number().min(0.05).max(30).default(2), {
-    meaning: 'How long a look-up may take, with waiting and connecting; then the request is answered 503.',
+    meaning:
+      'How long a look-up may take, with waiting and connecting; then the request is answered 503. With `hooks_query` database and service have so long each.',
     example: '2',
     unit: 'seconds',
   }),
   connections: setting(z.int().min(1).max(1000).optional(), {
-    meaning: 'Connections to the database or service at once.',
+    meaning: 'Connections to the database or service at once; with `hooks_query` to each.',
     example: '10',
     otherwise: '10; 2 for SQLite, 32 for a service',
   }),
@@ -144,18 +152,26 @@ export const credentialsSchema = z.strictObject({
   }),
   cache_found: setting(z.number().min(0).max(86_400).default(300), {
     meaning:
-      'How long an account of a database, or a password of a service, is remembered: so long an old password works. 0 asks each time.',
+      'How long an account of a database, or a password of a service, is remembered: so long an old password works; by `hooks_query`, which service a realm has. 0 asks each time.',
     example: '300',
     unit: 'seconds',
   }),
   cache_missing: setting(z.number().min(0.001).max(3600).default(10), {
-    meaning: 'How long it is remembered that there is no such account: so long a new one waits.',
+    meaning:
+      'How long it is remembered that there is no such account, or no service: so long a new one waits.',
     example: '10',
     unit: 'seconds',
   }),
   cache_size: setting(z.int().min(1).max(10_000_000).default(10_000), {
-    meaning: 'Accounts that are remembered.',
+    meaning: 'Accounts that are remembered, or realms with their services.',
     example: '10000',
+  }),
+  driver: clientTable({
+    meaning:
+      "Any option of the driver of a database server (`mysql2`, `pg`), as it is, before what the URL says: `ssl`, of `mysql2` `socketPath`. A text `env:NAME` or `file:PATH`, at any depth, stands for what is there. With `ssl`, `mysql2` looks at the server's name only where `verifyIdentity` is true.",
+    example: '{ ca = "file:/etc/xkeys/db-ca.pem", verifyIdentity = true }',
+    form: 'as the driver takes it',
+    otherwise: 'none',
   }),
   sql: sqlSchema.prefault({}),
   http: httpSchema.prefault({}),

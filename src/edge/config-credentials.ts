@@ -4,16 +4,18 @@
  */
 import type { z } from 'zod'
 import { ConfigError } from '../errors.ts'
-import { createHttpHook, type HttpHookOptions } from '../stores/http-hook.ts'
+import { createHttpHook } from '../stores/http-hook.ts'
+import type { HookTarget } from '../stores/http-hook-target.ts'
 import { createHttpPasswords } from '../stores/http-password.ts'
+import { compileHooksQuery } from '../stores/sql-hook-targets.ts'
 import { compileSqlQuery } from '../stores/sql-query.ts'
 import { compileSubscriber } from '../stores/sql-subscriber.ts'
 import type { SubscriberOptions } from '../stores/sql-subscriber-options.ts'
 import { isSqlUrl, parseSqlUrl } from '../stores/sql-url.ts'
-import type { TomlPath } from '../toml.ts'
+import type { TomlPath, TomlTable } from '../toml.ts'
 import type { Findings } from './config-checks.ts'
 import type { credentialsSchema } from './config-credentials-schema.ts'
-import type { SecretReference } from './secret-reference.ts'
+import { parseSecretReference, type SecretReference } from './secret-reference.ts'
 import type { Found } from './settings.ts'
 
 /** Kinds of stores. */
@@ -26,6 +28,8 @@ export interface CredentialsConfig {
   readonly source: string
   readonly username: string | undefined
   readonly password: SecretReference | undefined
+  /** What the driver of a database is told, as written; texts such as `env:NAME` stand for what is there. */
+  readonly driver: TomlTable | undefined
   readonly timeoutMs: number
   readonly connections: number | undefined
   readonly queue: number
@@ -41,6 +45,8 @@ export interface CredentialsConfig {
     readonly callHook: 'optional' | 'required'
     /** URLs by realm. */
     readonly hooks: Readonly<Record<string, string>>
+    /** In place of them the SELECT that finds them in the database `source`. */
+    readonly hooksQuery: string | undefined
   }
 }
 
@@ -49,14 +55,16 @@ type Draft = Found<typeof credentialsSchema>
 
 /** The configuration that settings without a fault make. */
 export function credentialsConfig(settings: Settings): CredentialsConfig {
-  const { source, username, password, connections, queue, http } = settings
-  const kind = kindOf(source, http.gives)
-  const isSlow = kind === 'sql' || kind === 'password'
+  const { source, username, password, driver, connections, queue, http } = settings
+  const kind = kindOf(source, http)
+  const hooksQuery = kind === 'decision' ? http.hooks_query : undefined
+  const isSlow = kind === 'sql' || kind === 'password' || hooksQuery !== undefined
   return {
     kind,
     source: kind === 'flexisip' ? source.slice('flexisip:'.length) : source,
     username,
     password,
+    driver,
     timeoutMs: Math.round(settings.timeout * 1000),
     connections,
     queue,
@@ -75,6 +83,7 @@ export function credentialsConfig(settings: Settings): CredentialsConfig {
       secret: http.signing_secret,
       callHook: http.call_hook,
       hooks: http.hooks,
+      hooksQuery,
     },
   }
 }
@@ -83,8 +92,9 @@ export function credentialsConfig(settings: Settings): CredentialsConfig {
 export function checkCredentials(draft: Draft | undefined, { fault, doubt }: Findings): void {
   const { source, http = {}, sql = {} } = draft ?? {}
   if (source === undefined || draft === undefined) return
-  const { gives = 'decision' } = http
-  const kind = kindOf(source, gives)
+  const { hooks_query: hooksQuery } = http
+  const kind = kindOf(source, http)
+  const isFile = kind === 'toml' || kind === 'flexisip'
   const tell = (compile: () => unknown): void => {
     try {
       compile()
@@ -98,18 +108,20 @@ export function checkCredentials(draft: Draft | undefined, { fault, doubt }: Fin
       at('source'),
       'its scheme is not known: there are flexisip:, sqlite:, mysql:, mariadb:, postgres:, https:, http:',
     )
-  if (kind === 'sql') {
+  if (isSqlSource(source)) {
     tell(() => {
       const place = parseSqlUrl(source)
       if (place.engine !== 'sqlite' && place.password !== '') fault(at('source'), HOLDS_PASSWORD)
       const { query, subscriber } = sqlOptions(sql)
-      if (query === undefined) compileSubscriber(subscriber ?? {}, place.engine)
+      if (hooksQuery !== undefined) compileHooksQuery(hooksQuery, place.engine, {})
+      else if (query === undefined) compileSubscriber(subscriber ?? {}, place.engine)
       else compileSqlQuery(query, place.engine)
     })
     if (sql.calculate_ha1 === true)
       doubt(at('sql', 'calculate_ha1'), 'passwords stand in the database as plain text: store hashes')
   } else if (isSet(sql)) doubt(at('sql'), `it says nothing: ${source} is no database`)
-  if (kind === 'decision') {
+  if (hooksQuery !== undefined && !isFile) checkHooksQuery(source, draft, { fault, doubt })
+  else if (kind === 'decision') {
     tell(() =>
       createHttpHook({ targets: hookTargets(source, http.hooks ?? {}, { method: http.method }) }).close(),
     )
@@ -118,8 +130,37 @@ export function checkCredentials(draft: Draft | undefined, { fault, doubt }: Fin
     tell(() => createHttpPasswords({ url: source }).close())
     if (source.startsWith('http:')) doubt(at('source'), NOT_ENCRYPTED)
   } else if (isSet(http)) doubt(at('http'), `it says nothing: ${source} is no service`)
-  if ((kind === 'toml' || kind === 'flexisip') && draft.password !== undefined)
-    doubt(at('password'), 'it says nothing: a file has none')
+  if (kind === 'decision' && http.method === 'GET' && http.signing_secret !== undefined)
+    fault(at('http', 'signing_secret'), 'it signs a body: a GET has none')
+  checkDriver(source, draft.driver, { fault, doubt })
+  if (isFile && draft.password !== undefined) doubt(at('password'), 'it says nothing: a file has none')
+}
+
+function checkHooksQuery(
+  source: string,
+  { username, http = {}, sql = {} }: Draft,
+  { fault, doubt }: Findings,
+): void {
+  if (!isSqlSource(source)) return fault(at('http', 'hooks_query'), 'it asks a database: source names none')
+  if (http.gives !== undefined && http.gives !== 'decision')
+    fault(at('http', 'gives'), 'it must be "decision": hooks_query finds services that decide')
+  if (Object.keys(http.hooks ?? {}).length > 0)
+    fault(at('http', 'hooks'), 'it stands beside hooks_query: give only one of them')
+  if (isSet(sql)) doubt(at('sql'), 'it says nothing: hooks_query finds services, and no accounts')
+  if (username !== undefined)
+    doubt(
+      at('username'),
+      'it says nothing: that of a database stands in its URL, that of a service in its row',
+    )
+}
+
+function checkDriver(source: string, driver: Draft['driver'], { fault, doubt }: Findings): void {
+  if (driver === undefined) return
+  if (!isSqlSource(source) || /^sqlite:/i.test(source))
+    doubt(at('driver'), 'it says nothing: source is no database server')
+  const { password } = driver
+  const wrong = typeof password === 'string' ? parseSecretReference(password) : undefined
+  if (typeof wrong === 'string') fault(at('driver', 'password'), wrong)
 }
 
 const HOLDS_PASSWORD = 'it holds a password: say password = "env:NAME" or "file:PATH"'
@@ -131,25 +172,27 @@ const at = (...path: readonly string[]): TomlPath => ['users', 'credentials', ..
 export function hookTargets(
   source: string,
   hooks: Readonly<Record<string, string | undefined>>,
-  how: Pick<Parameters<typeof targetOf>[1], 'method' | 'username' | 'password' | 'secret'>,
-): Readonly<Record<string, ReturnType<typeof targetOf>>> {
+  how: Omit<HookTarget, 'url'>,
+): Readonly<Record<string, HookTarget>> {
   const targets = Object.entries(hooks).flatMap(([realm, url]) =>
-    url === undefined ? [] : [[realm, targetOf(url, how)] as const],
+    url === undefined ? [] : [[realm, { url, ...how }] as const],
   )
-  return Object.fromEntries([['', targetOf(source, how)], ...targets])
-}
-
-type HookTarget = Exclude<HttpHookOptions['targets'], (...args: never) => unknown>[string]
-
-function targetOf(url: string, how: Omit<HookTarget, 'url'>): HookTarget {
-  return { url, ...how }
+  return Object.fromEntries([['', { url: source, ...how }], ...targets])
 }
 
 /** Kind of a store by its source. */
-function kindOf(source: string, gives: Settings['http']['gives']): CredentialsKind {
+function kindOf(
+  source: string,
+  { gives = 'decision', hooks_query: query }: NonNullable<Draft['http']>,
+): CredentialsKind {
   if (source.startsWith('flexisip:')) return 'flexisip'
   if (/^https?:\/\//i.test(source)) return gives === 'decision' ? 'decision' : 'password'
-  return /^(?:sqlite|mysql|mariadb|postgres|postgresql):/i.test(source) && isSqlUrl(source) ? 'sql' : 'toml'
+  if (isSqlSource(source)) return query === undefined ? 'sql' : 'decision'
+  return 'toml'
+}
+
+function isSqlSource(source: string): boolean {
+  return /^(?:sqlite|mysql|mariadb|postgres|postgresql):/i.test(source) && isSqlUrl(source)
 }
 
 /** Whether anything differs from the defaults. */
@@ -200,6 +243,7 @@ function columnName(setting: string): string {
 const NAMES: Readonly<Record<string, readonly string[]>> = {
   url: ['source'],
   query: ['sql', 'query'],
+  hooksQuery: ['http', 'hooks_query'],
   'subscriber.table': ['sql', 'table'],
   'subscriber.status.column': ['sql', 'status_column'],
   'subscriber.status.active': ['sql', 'status_active'],

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { RealmRule } from '../digest/realm.ts'
 import type { Endpoint } from '../message/types.ts'
 import { parseKekReference } from '../stores/kek.ts'
+import type { TomlValue } from '../toml.ts'
 import { parseConfigSource, parseEndpoint } from './config-address.ts'
 import { parseSecretReference } from './secret-reference.ts'
 
@@ -70,6 +71,18 @@ export const realmRule = () =>
 
 /** Where a secret is kept. */
 export const secret = () => parsed(parseSecretReference)
+
+/** A table that goes to a client as it is. */
+export const clientTable = (facts: SettingFacts) =>
+  z
+    .record(
+      z.string(),
+      setting(
+        z.custom<TomlValue>(() => true),
+        facts,
+      ),
+    )
+    .optional()
 
 /** A template for both sides of an agreement, or one for each. */
 export const sides = () => z.union([z.string(), z.strictObject({ sender: z.string(), receiver: z.string() })])

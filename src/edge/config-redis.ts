@@ -2,11 +2,10 @@
  * A Redis as a configuration describes it: where it is, and what its client is told.
  * @module
  */
-import { z } from 'zod'
 import { readRedisSettings } from '../stores/redis-settings.ts'
-import type { TomlPath, TomlTable, TomlValue } from '../toml.ts'
+import type { TomlPath, TomlTable } from '../toml.ts'
 import type { Findings } from './config-checks.ts'
-import { setting } from './config-facts.ts'
+import { clientTable } from './config-facts.ts'
 
 /** Something that is shared through Redis. */
 export interface RedisConfig {
@@ -19,21 +18,13 @@ export interface RedisConfig {
 }
 
 /** The table of settings of the client. */
-export const redisTable = z
-  .record(
-    z.string(),
-    setting(
-      z.custom<TomlValue>(() => true),
-      {
-        meaning:
-          'Any setting of the Redis client (`ioredis`), as it is: `username`, `password`, `tls`, `sentinels` and their `name`; and `nodes`, a list of `host:port`, for a Redis Cluster. A text `env:NAME` or `file:PATH`, at any depth, stands for what is there: so no password is in this file.',
-        example: '"env:XKEYS_REDIS_PASSWORD"',
-        form: 'as `ioredis` takes it',
-        otherwise: 'none',
-      },
-    ),
-  )
-  .optional()
+export const redisTable = clientTable({
+  meaning:
+    'Any setting of the Redis client (`ioredis`), as it is: `username`, `password`, `tls`, `sentinels` and their `name`; and `nodes`, a list of `host:port`, for a Redis Cluster. A text `env:NAME` or `file:PATH`, at any depth, stands for what is there: so no password is in this file.',
+  example: '"env:XKEYS_REDIS_PASSWORD"',
+  form: 'as `ioredis` takes it',
+  otherwise: 'none',
+})
 
 /** Whether a source names a Redis, and no file. */
 export function isRedisUrl(source: string): boolean {

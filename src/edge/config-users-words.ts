@@ -24,6 +24,7 @@ export function explainUsers(users: UsersConfig, keyring: Keyring | undefined, n
       : [['', `registrations are taken for ${registrarDomains.join(', ')}`] as const]),
     ['realm', realmText(users)],
     ['accounts', accountsText(users.credentials)],
+    ...driverRows(users.credentials),
     ...cacheRows(users.credentials),
     ['challenge', `401 for ${terminates.join(', ')}, 407 for others; offers ${offerText(stage)}`],
     ...Object.entries(stage.realms ?? {}).map(([realm, offer]): Row => [
@@ -121,6 +122,7 @@ function accountsText({ kind, source, http, sql }: CredentialsConfig): string {
       return `in ${source}, by ${from}${subscriber?.calculateHa1 === true ? ', as plain text' : ''}`
     }
     case 'decision':
+      if (http.hooksQuery !== undefined) return `nowhere here: services decide that ${source} names by realm`
       return `nowhere here: ${hostOf(source)} decides${Object.keys(http.hooks).length > 0 ? `, others for ${Object.keys(http.hooks).join(', ')}` : ''}`
     case 'password':
       return `at ${hostOf(source)}, asked for each ${http.gives}`
@@ -133,6 +135,14 @@ function hostOf(url: string): string {
   return at < 0 ? url : url.slice(0, at)
 }
 
+/** Names alone: values may be secrets. */
+function driverRows({ kind, driver, http }: CredentialsConfig): readonly Row[] {
+  const isDatabase = kind === 'sql' || http.hooksQuery !== undefined
+  return driver === undefined || !isDatabase
+    ? []
+    : [['', `its driver is told ${Object.keys(driver).join(', ')}`]]
+}
+
 function cacheRows({ kind, cache, timeoutMs }: CredentialsConfig): readonly Row[] {
   if (kind === 'toml' || kind === 'flexisip') return [['', 'read at the start, and again on SIGHUP']]
   const waits = `asked for at most ${timeoutMs / 1000} s, then 503`
@@ -140,7 +150,7 @@ function cacheRows({ kind, cache, timeoutMs }: CredentialsConfig): readonly Row[
   return [
     [
       '',
-      `${waits}; remembered for ${cache.foundMs / 1000} s, what is not there for ${cache.missingMs / 1000} s`,
+      `${waits}; ${kind === 'decision' ? 'which service is ' : ''}remembered for ${cache.foundMs / 1000} s, what is not there for ${cache.missingMs / 1000} s`,
     ],
   ]
 }

@@ -73,7 +73,7 @@ async function followStore(
   { log, check, onLoaded, onFailed, onStore }: FollowOptions,
 ): Promise<FollowedKeyring> {
   const directory = dirname(path)
-  const store = await openKeyringStore(place, { env, directory })
+  const store = await openKeyringStore(place, { env, folder: directory })
   const localCopy = copyPathOf(resolve(directory, config.state!), config.node)
   try {
     const live = await openSharedKeyring(store, {

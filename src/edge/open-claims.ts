@@ -55,7 +55,7 @@ export async function openClaims(
   const facts = (store: string): UserFacts['claims'] => ({ store, entries: local.size, capacity })
   if (place === undefined) return { claims: local, facts: () => facts('memory'), close: async () => {} }
   const at = shared === undefined ? ['keyring'] : ['users', 'claims']
-  const client = await openRedis(redisSettingsOf(place, at, { env, directory: dirname(path) }))
+  const client = await openRedis(redisSettingsOf(place, at, { env, folder: dirname(path) }))
   // Or the first claims of every start would be this node's alone. Where it cannot be reached, it is looked for again.
   await client.ready().catch(() => {})
   const claims = createSharedClaims({

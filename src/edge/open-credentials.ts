@@ -7,16 +7,14 @@ import type { CredentialStore } from '../digest/credential-store.ts'
 import { ConfigError, type Issue } from '../errors.ts'
 import type { BackendFacts } from '../metrics/users.ts'
 import { createCredentialCache } from '../stores/credential-cache.ts'
-import { createHttpHook } from '../stores/http-hook.ts'
 import { createHttpPasswords } from '../stores/http-password.ts'
 import { openSqlCredentials } from '../stores/sql-credentials.ts'
+import type { OnState } from '../stores/joined-state.ts'
 import { formatPath } from '../toml.ts'
-import { hookTargets, settingPath, type CredentialsConfig } from './config-credentials.ts'
-import { loadAccounts } from './credential-files.ts'
-import { readSecret, type SecretPlaces, type SecretReference } from './secret-reference.ts'
-
-/** Told once when look-ups begin to fail, and once when one is answered again. */
-export type OnState = (state: 'up' | 'down', code: string) => void
+import { settingPath, type CredentialsConfig } from './config-credentials.ts'
+import { databasePlace, loadAccounts } from './credential-files.ts'
+import { openHook } from './open-hook.ts'
+import { fetchSecret, type SecretPlaces } from './secret-reference.ts'
 
 /** An open store of accounts. */
 export interface EdgeCredentials {
@@ -33,6 +31,7 @@ export interface EdgeCredentials {
 
 /** Where secrets are, and who is told of outages. */
 export interface OpenCredentialsOptions extends SecretPlaces {
+  /** Told when look-ups begin to fail, and once they are answered again. */
   readonly onState: OnState
 }
 
@@ -80,7 +79,7 @@ async function openStore(
 ): Promise<Opened> {
   const { kind, source, username, timeoutMs, connections, queue, http } = config
   const { onState, folder } = options
-  const password = secretOf(config.password, options)
+  const password = fetchSecret(config.password, 'users.credentials.password', options)
   const limits = { timeoutMs, maxConnections: connections, maxQueue: queue, onState }
   switch (kind) {
     case 'toml':
@@ -96,23 +95,18 @@ async function openStore(
     case 'sql': {
       const { sql } = config
       const pool = { poolSize: connections, maxQueue: queue, timeoutMs, onState }
-      const store = await openSqlCredentials({ url: source, folder, password, ...pool, ...sql })
+      const store = await openSqlCredentials({ ...databasePlace(config, options), ...pool, ...sql })
       return remembering(store, config, counts, store.waiting)
     }
     case 'decision': {
-      const secret = secretOf(http.secret, options)
-      const targets = hookTargets(source, http.hooks, { method: http.method, username, password, secret })
-      const hook = createHttpHook({
-        ...limits,
-        targets: (realm) => (realm !== '' && Object.hasOwn(targets, realm) ? targets[realm] : targets['']),
-        callHook: http.callHook,
-      })
+      const hook = await openHook(config, options)
       return {
         credentials: {
           decide: (query) => count(counts, async () => hook.decide(query)),
         },
-        facts: () => ({ waiting: hook.waiting }),
-        close: () => hook.close(),
+        facts: () => ({ waiting: hook.waiting() }),
+        reload: hook.forget,
+        close: hook.close,
       }
     }
     case 'password': {
@@ -169,13 +163,6 @@ async function count<T>(counts: Counts, ask: () => Promise<T>): Promise<T> {
     counts.failures++
     throw error
   }
-}
-
-function secretOf(reference: SecretReference | undefined, places: SecretPlaces): string | undefined {
-  if (reference === undefined) return undefined
-  const read = readSecret(reference, places)
-  if (read.ok) return read.secret
-  throw new ConfigError('ERR_CONFIG_INVALID', [{ path: 'password', message: read.message }])
 }
 
 /** Paths of issues as they are called in `edge.toml`. */

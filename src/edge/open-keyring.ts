@@ -8,7 +8,7 @@ import { openRedisKeyringStore } from '../stores/redis-keyring.ts'
 import type { RedisSettings } from '../stores/redis-settings.ts'
 import { keyringPathOf } from './config-keyring.ts'
 import type { RedisConfig } from './config-redis.ts'
-import { fetchRedisOptions, type FetchOptions } from './redis-options.ts'
+import { fetchTable, type SecretPlaces } from './secret-reference.ts'
 
 /**
  * The settings of a Redis, with what they refer to.
@@ -18,9 +18,9 @@ import { fetchRedisOptions, type FetchOptions } from './redis-options.ts'
 export function redisSettingsOf(
   { source, redis }: RedisConfig,
   at: readonly string[],
-  options: FetchOptions,
+  places: SecretPlaces,
 ): RedisSettings {
-  const { nodes, ...rest } = fetchRedisOptions(redis, at, options)
+  const { nodes, ...rest } = fetchTable(redis, [...at, 'redis'], places)
   return { url: source, options: rest, ...(nodes !== undefined && { nodes: nodes as readonly string[] }) }
 }
 
@@ -28,8 +28,8 @@ export function redisSettingsOf(
  * Opens the store; whether it can be reached shows in what it is asked.
  * @throws ConfigError `ERR_CONFIG_INVALID` with every issue, none with a password
  */
-export async function openKeyringStore(place: RedisConfig, options: FetchOptions): Promise<KeyringStore> {
-  const settings = redisSettingsOf(place, ['keyring'], options)
+export async function openKeyringStore(place: RedisConfig, places: SecretPlaces): Promise<KeyringStore> {
+  const settings = redisSettingsOf(place, ['keyring'], places)
   try {
     return await openRedisKeyringStore({ ...settings, name: place.name })
   } catch (error) {

@@ -30,8 +30,7 @@ export async function readSharedKeyring(
   place: RedisConfig,
   now: Date,
 ): Promise<SharedReading> {
-  const directory = dirname(loaded.path)
-  const store = await openKeyringStore(place, { env: loaded.env, directory })
+  const store = await openKeyringStore(place, { env: loaded.env, folder: dirname(loaded.path) })
   const named = { place: store.place }
   try {
     const stored = await store.read()

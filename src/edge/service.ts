@@ -24,7 +24,7 @@ import type { EdgeEvent } from './event.ts'
 import { openLiveKeys } from './live-keys.ts'
 import { credentialIssues } from './credential-files.ts'
 import { openUsers, type OpenUsers } from './open-users.ts'
-import { fetchRedisOptions } from './redis-options.ts'
+import { fetchTable } from './secret-reference.ts'
 
 /** A configuration with the keyring it names. */
 export interface LoadedConfig {
@@ -67,7 +67,7 @@ export function loadConfig(
       ? []
       : credentialIssues(config.users.credentials, { env, folder: dirname(path) })
   if (typeof place !== 'string') {
-    fetchRedisOptions(place.redis, ['keyring'], { env, directory: dirname(path) })
+    fetchTable(place.redis, ['keyring', 'redis'], { env, folder: dirname(path) })
     if (unreadable.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', unreadable)
     return { path, config, keyring: undefined, kek, env, warnings: [] }
   }

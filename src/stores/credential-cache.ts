@@ -1,46 +1,17 @@
 /**
- * Accounts remembered for a while in front of a store that takes time: so much is asked at once, one question an account,
- * and nobody waits longer than the time allowed. Failures are never remembered.
+ * Accounts remembered for a while in front of a store that takes time; an old password works as long as it is remembered,
+ * and a new account waits as long as it is remembered that there is none.
  * @module
  */
-import { performance } from 'node:perf_hooks'
-import { LRUCache } from 'lru-cache'
 import { HASH_ALGORITHMS, type HashAlgorithm } from '../digest/algorithm.ts'
 import type { Account, CredentialQuery, CredentialStore } from '../digest/credential-store.ts'
-import { ConfigError } from '../errors.ts'
-import { createGate } from './gate.ts'
+import { createLookupCache, type LookupCacheCounts, type LookupCacheOptions } from './lookup-cache.ts'
 
 /** What `createCredentialCache` takes. */
-export interface CredentialCacheOptions {
-  /** How long an account is remembered, milliseconds, default 300 000: so long an old password still works. */
-  readonly foundMs?: number | undefined
-  /** How long it is remembered that there is none, milliseconds, default 10 000: so long a new account waits. */
-  readonly missingMs?: number | undefined
-  /** Accounts remembered, and as many that are not there, default 10 000. */
-  readonly capacity?: number | undefined
-  /** Questions to the store at once, default 32. */
-  readonly maxConcurrent?: number | undefined
-  /** Requests that wait for an answer, default 1000; one more is refused at once. */
-  readonly maxQueue?: number | undefined
-  /** How long a request waits for the store, milliseconds, default 2000. */
-  readonly timeoutMs?: number | undefined
-  /** Milliseconds of a clock that does not step; default the system's. */
-  readonly monotonic?: (() => number) | undefined
-}
+export type CredentialCacheOptions = LookupCacheOptions
 
 /** Counts since the start, for metrics. */
-export interface CredentialCacheCounts {
-  /** Answered from memory. */
-  readonly hits: number
-  /** Answered by the store, or not at all; those that shared a question count each. */
-  readonly misses: number
-  /** Of the misses, those that were not answered. */
-  readonly failures: number
-  /** Requests that wait now. */
-  readonly waiting: number
-  /** Accounts remembered now. */
-  readonly size: number
-}
+export type CredentialCacheCounts = LookupCacheCounts
 
 /** A store with a memory. */
 export interface CredentialCache extends CredentialStore {
@@ -49,22 +20,6 @@ export interface CredentialCache extends CredentialStore {
   /** Forgets all. */
   clear(): void
   counts(): CredentialCacheCounts
-}
-
-/** A request was not answered by the store in time, or not asked because too many wait. */
-export class CacheError extends Error {
-  override readonly name = 'CacheError'
-  readonly code: 'timeout' | 'queue-full'
-
-  constructor(code: 'timeout' | 'queue-full') {
-    super(code === 'timeout' ? 'the store did not answer in time' : 'too many wait for the store')
-    this.code = code
-  }
-}
-
-interface Entry {
-  readonly account: Account | undefined
-  readonly until: number
 }
 
 /**
@@ -76,111 +31,22 @@ export function createCredentialCache(
   store: CredentialStore,
   options: CredentialCacheOptions = {},
 ): CredentialCache {
-  const { foundMs = 300_000, missingMs = 10_000, capacity = 10_000 } = options
-  const { maxConcurrent = 32, maxQueue = 1000, timeoutMs = 2000 } = options
-  const monotonic = options.monotonic ?? (() => performance.now())
-  refuseBadNumbers({ foundMs, missingMs, capacity, maxConcurrent, maxQueue, timeoutMs })
-
-  // Apart: names that nobody has, of which there is no end, push out no account.
-  const found = new LRUCache<string, Entry>({ max: capacity })
-  const missing = new LRUCache<string, Entry>({ max: capacity })
-  const gate = createGate({ limit: maxConcurrent, queue: maxQueue, full: () => new CacheError('queue-full') })
-  /** Questions on their way; one that is no longer in here is answered, and not remembered. */
-  const asked = new Map<string, Promise<Account | undefined>>()
-  let [hits, misses, failures, waiting] = [0, 0, 0, 0]
-
-  function recall(key: string): Entry | undefined {
-    const now = monotonic()
-    const entry = found.get(key) ?? missing.get(key)
-    return entry !== undefined && now < entry.until ? entry : undefined
-  }
-
-  function find(query: CredentialQuery): Account | undefined | Promise<Account | undefined> {
-    const key = keyOf(query.username, query.realm, query.algorithm)
-    const entry = recall(key)
-    if (entry === undefined) return wait(key, query)
-    hits++
-    return entry.account
-  }
-
-  async function wait(key: string, query: CredentialQuery): Promise<Account | undefined> {
-    misses++
-    if (waiting >= maxQueue) {
-      failures++
-      throw new CacheError('queue-full')
-    }
-    waiting++
-    try {
-      return await (asked.get(key) ?? begin(key, query))
-    } catch (error) {
-      failures++
-      throw error
-    } finally {
-      waiting--
-    }
-  }
-
-  function begin(key: string, query: CredentialQuery): Promise<Account | undefined> {
-    const control = new AbortController()
-    const late = new Promise<never>((_, reject) => {
-      control.signal.addEventListener('abort', () => reject(control.signal.reason as Error), { once: true })
-    })
-    const timer = setTimeout(() => control.abort(new CacheError('timeout')), timeoutMs)
-    const isCurrent = (): boolean => asked.get(key) === question
-    const question = Promise.race([late, ask(key, query, control.signal, isCurrent)]).finally(() => {
-      clearTimeout(timer)
-      if (isCurrent()) asked.delete(key)
-    })
-    asked.set(key, question)
-    return question
-  }
-
-  async function ask(
-    key: string,
-    query: CredentialQuery,
-    signal: AbortSignal,
-    isCurrent: () => boolean,
-  ): Promise<Account | undefined> {
-    await gate.enter(signal)
-    try {
-      const account = await store.find(query)
-      if (isCurrent()) remember(key, account)
-      return account
-    } finally {
-      gate.leave()
-    }
-  }
-
-  function remember(key: string, account: Account | undefined): void {
-    const [memory, other] = account === undefined ? [missing, found] : [found, missing]
-    other.delete(key)
-    memory.set(key, { account, until: monotonic() + (account === undefined ? missingMs : foundMs) })
-  }
-
+  const { find, forget, clear, counts } = createLookupCache<CredentialQuery, Account>(
+    (query) => store.find(query),
+    ({ username, realm, algorithm }) => keyOf(username, realm, algorithm),
+    options,
+  )
   return {
     find,
     invalidate(username, realm) {
-      for (const name of [username, `${username}@${realm}`]) {
-        for (const algorithm of HASH_ALGORITHMS) {
-          const key = keyOf(name, realm, algorithm)
-          for (const memory of [found, missing, asked]) memory.delete(key)
-        }
-      }
+      for (const name of [username, `${username}@${realm}`])
+        forget(HASH_ALGORITHMS.map((algorithm) => keyOf(name, realm, algorithm)))
     },
-    clear() {
-      for (const memory of [found, missing, asked]) memory.clear()
-    },
-    counts: () => ({ hits, misses, failures, waiting, size: found.size }),
+    clear,
+    counts,
   }
 }
 
 /** No name or realm holds a control character. */
 const keyOf = (username: string, realm: string, algorithm: HashAlgorithm): string =>
   `${algorithm}\0${realm}\0${username}`
-
-function refuseBadNumbers(numbers: Readonly<Record<string, number>>): void {
-  const issues = Object.entries(numbers)
-    .filter(([, value]) => !Number.isSafeInteger(value) || value < 1)
-    .map(([path]) => ({ path, message: 'must be a whole number above 0' }))
-  if (issues.length > 0) throw new ConfigError('ERR_CONFIG_INVALID', issues)
-}

@@ -3,7 +3,7 @@
  * the digest, and answers `{"status": "ok"}` or `{"status": "fail"}`.
  * @module
  */
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
+import { createHmac, type KeyObject } from 'node:crypto'
 import { ConfigError, type Issue } from '../errors.ts'
 import type { CredentialHook, HookDecision, HookQuery } from '../digest/credential-hook.ts'
 import {
@@ -14,23 +14,13 @@ import {
 } from './http-client.ts'
 import { HttpError } from './http-error.ts'
 import { readHookAnswer } from './http-hook-answer.ts'
-import { basicText, readHttpUrl } from './http-url.ts'
+import { readFoundTarget, readHookTarget, type HookTarget, type ReadHookTarget } from './http-hook-target.ts'
 
-/** Where the decisions on a realm are made. */
-export interface HookTarget {
-  /** `https://…`, or `http://…` where the network is one's own. */
-  readonly url: string
-  /** `POST`, the default: JSON. `GET`: a query, without headers. */
-  readonly method?: 'POST' | 'GET' | undefined
-  /** Basic authentication. */
-  readonly username?: string | undefined
-  readonly password?: string | undefined
-  /** Signs the body of a POST: `Jambonz-Signature: t=<seconds>,v1=<HMAC-SHA256 of "t.body", hex>`. */
-  readonly secret?: string | undefined
-}
+/** A target as it is written, or one that was read before. */
+type FoundTarget = HookTarget | ReadHookTarget | undefined
 
 /** Finds the target of a realm; undefined where it has none, and nobody of it may pass. */
-export type FindHookTarget = (realm: string) => HookTarget | undefined | Promise<HookTarget | undefined>
+export type FindHookTarget = (realm: string) => FoundTarget | Promise<FoundTarget>
 
 /** What `createHttpHook` takes. */
 export interface HttpHookOptions extends HttpClientOptions {
@@ -48,14 +38,6 @@ export interface HttpHook extends CredentialHook {
   /** Questions that wait for a connection. */
   readonly waiting: number
   close(): void
-}
-
-/** A target as it is kept: its secrets are no text. */
-interface Target {
-  readonly url: URL
-  readonly method: 'POST' | 'GET'
-  readonly basic: KeyObject | undefined
-  readonly secret: KeyObject | undefined
 }
 
 /**
@@ -84,13 +66,15 @@ export function createHttpHook(options: HttpHookOptions): HttpHook {
   }
 }
 
-function targetFinder(targets: HttpHookOptions['targets']): (realm: string) => Promise<Target | undefined> {
+function targetFinder(
+  targets: HttpHookOptions['targets'],
+): (realm: string) => Promise<ReadHookTarget | undefined> {
   if (typeof targets !== 'function') {
     const issues: Issue[] = []
     const read = new Map(
       Object.entries(targets).map(([realm, target]) => [
         realm,
-        readTarget(target, `targets.${realm}`, issues),
+        readHookTarget(target, `targets.${realm}`, issues),
       ]),
     )
     if (read.size === 0) issues.push({ path: 'targets', message: 'is empty: nobody could pass' })
@@ -99,31 +83,9 @@ function targetFinder(targets: HttpHookOptions['targets']): (realm: string) => P
   }
   return async (realm) => {
     const target = await targets(realm)
-    if (target === undefined) return undefined
-    const issues: Issue[] = []
-    const read = readTarget(target, '', issues)
-    if (read === undefined || issues.length > 0) throw new HttpError('url-malformed')
-    return read
-  }
-}
-
-function readTarget(target: HookTarget, path: string, issues: Issue[]): Target | undefined {
-  const { method = 'POST', username, password, secret } = target
-  const url = readHttpUrl(target.url)
-  if (typeof url === 'string') issues.push({ path: `${path}.url`, message: url })
-  if ((username === undefined) !== (password === undefined))
-    issues.push({ path: `${path}.username`, message: 'and password stand together' })
-  if (username?.includes(':')) issues.push({ path: `${path}.username`, message: 'must not hold a colon' })
-  if (secret === '') issues.push({ path: `${path}.secret`, message: 'is empty' })
-  if (secret !== undefined && method === 'GET')
-    issues.push({ path: `${path}.secret`, message: 'signs a body: a GET has none' })
-  if (typeof url === 'string') return undefined
-  const isBasic = username !== undefined && password !== undefined
-  return {
-    url,
-    method,
-    basic: isBasic ? createSecretKey(basicText(username, password)) : undefined,
-    secret: secret === undefined ? undefined : createSecretKey(Buffer.from(secret, 'utf8')),
+    return target === undefined || typeof target.url !== 'string'
+      ? (target as ReadHookTarget | undefined)
+      : readFoundTarget(target as HookTarget)
   }
 }
 
@@ -146,7 +108,7 @@ function payloadOf({ credentials, method, expires, source }: HookQuery) {
   }
 }
 
-function questionOf(target: Target, query: HookQuery, now: Date): HttpQuestion {
+function questionOf(target: ReadHookTarget, query: HookQuery, now: Date): HttpQuestion {
   const { method, secret, basic } = target
   const payload = payloadOf(query)
   const headers: Record<string, string> = { accept: 'application/json' }

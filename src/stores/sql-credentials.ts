@@ -5,18 +5,11 @@
 import type { Account, CredentialQuery, CredentialStore } from '../digest/credential-store.ts'
 import { ConfigError, type Issue } from '../errors.ts'
 import type { SqlEngine } from './sql-connection.ts'
-import {
-  openSqlDatabase,
-  type SqlDatabase,
-  type SqlDatabaseOptions,
-  type SqlDrivers,
-} from './sql-database.ts'
-import { configFault, SqlError } from './sql-error.ts'
-import type { PreparedLookup, SqlLookup } from './sql-lookup.ts'
+import type { SqlDatabaseOptions, SqlDrivers } from './sql-database.ts'
+import { openSqlLookup, type SqlLookup } from './sql-lookup.ts'
 import { compileSqlQuery } from './sql-query.ts'
 import type { SubscriberOptions } from './sql-subscriber-options.ts'
 import { compileSubscriber } from './sql-subscriber.ts'
-import { parseSqlUrl } from './sql-url.ts'
 
 /** What `openSqlCredentials` takes. */
 export interface SqlAccountsOptions extends SqlDatabaseOptions {
@@ -50,58 +43,7 @@ export async function openSqlCredentials(
   options: SqlAccountsOptions,
   drivers?: SqlDrivers,
 ): Promise<SqlCredentials> {
-  const { onState } = options
-  const { engine } = parseSqlUrl(options.url, options)
-  const lookup = compileLookup(options, engine)
-  const database = await openSqlDatabase(options, 'read', drivers)
-  let prepared: PreparedLookup | undefined
-  let isMisfit = false
-
-  /** Not shared by those who wait: the pool bounds them. */
-  async function prepare(): Promise<PreparedLookup> {
-    try {
-      prepared = await lookup.prepare(database.run)
-      isMisfit = false
-      return prepared
-    } catch (error) {
-      if (error instanceof ConfigError && !isMisfit) {
-        isMisfit = true
-        onState?.('down', 'configuration')
-      }
-      throw error
-    }
-  }
-
-  try {
-    await prepare()
-  } catch (error) {
-    const told = error instanceof ConfigError ? error : configFault('url', database.name, error)
-    if (told !== undefined) {
-      await database.close()
-      throw told
-    }
-  }
-  return {
-    find: (query) => findAccount(database, query, () => prepared ?? prepare()),
-    waiting: database.waiting,
-    close: database.close,
-  }
-}
-
-async function findAccount(
-  { run }: SqlDatabase,
-  query: CredentialQuery,
-  prepare: () => PreparedLookup | Promise<PreparedLookup>,
-): Promise<Account | undefined> {
-  const lookup = await prepare()
-  try {
-    const { rows } = await run(lookup.statement(query))
-    return lookup.read(rows, query)
-  } catch (error) {
-    // What its columns cannot hold is no name in it.
-    if (error instanceof SqlError && error.fault === 'value') return undefined
-    throw error
-  }
+  return openSqlLookup((engine) => compileLookup(options, engine), options, drivers)
 }
 
 function compileLookup({ subscriber, query }: SqlAccountsOptions, engine: SqlEngine): SqlLookup {

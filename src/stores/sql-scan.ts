@@ -29,8 +29,14 @@ const TOKEN = new RegExp(
   'g',
 )
 
-/** Takes a statement apart. A semicolon at its end is cut, as are comments. */
-export function scanSql(sql: string): {
+/**
+ * Takes a statement apart. A semicolon at its end is cut, as are comments.
+ * @param names those that can be bound, for messages
+ */
+export function scanSql(
+  sql: string,
+  names: readonly string[],
+): {
   readonly parts: readonly SqlPart[]
   readonly issues: readonly SqlScanIssue[]
 } {
@@ -66,7 +72,9 @@ export function scanSql(sql: string): {
       if (depth === -1) refuse('closes a parenthesis that is not open')
     } else if (odd === ';') refuse('has more than one statement')
     else if (odd !== undefined)
-      refuse(`has a ${odd} outside of quotes: values are bound as :id, :domain, :authid`)
+      refuse(
+        `has a ${odd} outside of quotes: values are bound as ${names.map((known) => `:${known}`).join(', ')}`,
+      )
   }
   text(source.length)
   if (depth > 0) issues.push({ line: source.split('\n').length, message: 'leaves a parenthesis open' })

@@ -51,7 +51,7 @@ function prepareLookup(table: SubscriberTable, names: SubscriberNames, engine: S
         values: table.key === 'username' ? [user] : [user, domain ?? query.realm],
       }
     },
-    read(rows, query) {
+    read({ rows }, query) {
       if (rows.length > MAX_ROWS) throw new SqlError('failed', 'too-many-rows')
       const { user, domain } = takeApart(query.username)
       const place = domain ?? query.realm

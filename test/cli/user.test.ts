@@ -41,6 +41,23 @@ describe.each(['mysql', 'postgres'] as const)('accounts in %s, by command', (eng
     afterAll(() => database?.close())
     const on = (): string => `--accounts ${url.href} --db-password env:DB_PASSWORD`
 
+    it('are where a configuration says, by what its driver is told', async () => {
+      const away = new URL(url)
+      away.hostname = 'db.invalid'
+      const socket = engine === 'mysql' ? 'socketPath' : 'host'
+      const cwd = folderWith({
+        'edge.toml': `${EDGE}${USERS}"${away.href}"\npassword = "env:DB_PASSWORD"\ndriver = { ${socket} = "env:SOCKET" }\n`,
+      })
+      await run(`user create-table ${on()}`, cwd, env)
+      const words = 'user list --config edge.toml'
+      expect(await run(words, cwd, { ...env, SOCKET: database.socket })).toEqual({ ...DONE, stdout: '' })
+      await database.exec('DROP TABLE subscriber')
+      expect(await run(words, cwd, env)).toMatchObject({
+        exit: 78,
+        stderr: `xkeys: users.credentials.driver.${socket}: the environment variable SOCKET is not set, or empty\n`,
+      })
+    })
+
     it('are made, found, listed, imported and removed', async () => {
       const cwd = folderWith({})
       expect(await run(`user create-table ${on()}`, cwd, env)).toEqual({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseEdgeConfig } from '../../src/edge/config.ts'
-import { fetchRedisOptions } from '../../src/edge/redis-options.ts'
+import { fetchTable } from '../../src/edge/secret-reference.ts'
 import { loadConfig } from '../../src/edge/service.ts'
 import { formatIssue } from '../../src/errors.ts'
 import { parseToml, type TomlTable } from '../../src/toml.ts'
@@ -130,8 +130,8 @@ describe('a shared keyring', () => {
     const folder = folderWith({ 'edge.toml': head + REST })
     const { issues } = errorOf(() => loadConfig(join(folder, 'edge.toml'), {}, new Date()))
     expect(issues.map(formatIssue)).toEqual([
-      'keyring.redis.password: the environment variable is not set',
-      'keyring.redis.tls.ca: the file cannot be read (ENOENT)',
+      'keyring.redis.password: the environment variable NONE is not set, or empty',
+      'keyring.redis.tls.ca: the file "none.pem" cannot be read (ENOENT)',
     ])
   })
 })
@@ -148,9 +148,7 @@ describe('the settings of the client', () => {
     const table = tableOf(
       'username = "u"\npassword = "file:password"\ndb = 3\nlist = ["env:A", { b = "env:A" }]\ntls = { ca = "file:ca.pem", servername = "file" }\n',
     )
-    expect(
-      fetchRedisOptions(table, ['keyring'], { env: { A: 'from the environment' }, directory: folder }),
-    ).toEqual({
+    expect(fetchTable(table, ['keyring', 'redis'], { env: { A: 'from the environment' }, folder })).toEqual({
       username: 'u',
       password: 'from a file',
       db: 3,
@@ -160,8 +158,12 @@ describe('the settings of the client', () => {
   })
 
   it('tell each reference that leads nowhere', () => {
-    const table = tableOf('a = "env:X"\nb = ["file:nowhere"]')
-    const { issues } = errorOf(() => fetchRedisOptions(table, ['keyring'], { env: {}, directory: '.' }))
-    expect(issues.map(({ path }) => path)).toEqual(['keyring.redis.a', 'keyring.redis.b[0]'])
+    const table = tableOf('a = "env:X"\nb = ["file:nowhere", { c = "env:no name" }]')
+    const { issues } = errorOf(() => fetchTable(table, ['keyring', 'redis'], { env: {}, folder: '.' }))
+    expect(issues.map(({ path }) => path)).toEqual([
+      'keyring.redis.a',
+      'keyring.redis.b[0]',
+      'keyring.redis.b[1].c',
+    ])
   })
 })

@@ -177,6 +177,40 @@ ha1_sha256 = "a b"`),
     expect(found).toEqual([expect.stringContaining(message)])
     expect(found.join()).not.toContain('pw')
   })
+
+  it('refuses a SELECT of services that cannot be', () => {
+    expect(
+      faults(
+        `${PLAIN}[users.credentials]\nsource = "mysql://u:pw@db/k"\n[users.credentials.http]\ngives = "password"\nhooks_query = "delete from t where r = :relm;;x"\nhooks = { "a.example" = "https://a.example/" }`,
+      ),
+    ).toEqual([
+      'line 6: users.credentials.source: it holds a password: say password = "env:NAME" or "file:PATH"',
+      'line 8: users.credentials.http.gives: it must be "decision": hooks_query finds services that decide',
+      'line 9: users.credentials.http.hooks_query: has more than one statement',
+      'line 9: users.credentials.http.hooks_query: has more than one statement',
+      'line 9: users.credentials.http.hooks_query: :relm is not known: did you mean :realm?',
+      'line 9: users.credentials.http.hooks_query: must be one SELECT',
+      'line 9: users.credentials.http.hooks_query: asks for nobody: bind :realm',
+      'line 10: users.credentials.http.hooks: it stands beside hooks_query: give only one of them',
+    ])
+    expect(
+      faults(
+        `${PLAIN}[users.credentials]\nsource = "https://h.example/"\nhttp = { hooks_query = "select url from h where r = :realm", method = "GET", signing_secret = "env:S" }`,
+      ),
+    ).toEqual([
+      'line 7: users.credentials.http.hooks_query: it asks a database: source names none',
+      'line 7: users.credentials.http.signing_secret: it signs a body: a GET has none',
+    ])
+  })
+
+  it('refuses a password for the driver of a database', () => {
+    const found = faults(
+      `${PLAIN}[users.credentials]\nsource = "mysql://u@db/k"\ndriver = { password = "pw", ssl = {} }`,
+    )
+    expect(found).toEqual([
+      'line 7: users.credentials.driver.password: it must be env:NAME or file:PATH: no secret stands in this file',
+    ])
+  })
 })
 
 describe('what is legal and hardly meant', () => {
@@ -215,6 +249,22 @@ describe('what is legal and hardly meant', () => {
     [
       'source = "users.toml"\npassword = "env:X"',
       'users.credentials.password: it says nothing: a file has none',
+    ],
+    [
+      'source = "sqlite:a.db"\ndriver.ssl.ca = "file:ca.pem"',
+      'users.credentials.driver: it says nothing: source is no database server',
+    ],
+    [
+      'source = "mysql://u@db/k"\nsql.table = "t"\nhttp.hooks_query = "select url from h where r = :realm"',
+      'users.credentials.sql: it says nothing: hooks_query finds services, and no accounts',
+    ],
+    [
+      'source = "users.toml"\nhttp.hooks_query = "select url from h where r = :realm"',
+      'users.credentials.http: it says nothing: users.toml is no service',
+    ],
+    [
+      'source = "mysql://u@db/k"\nusername = "x"\nhttp.hooks_query = "select url from h where r = :realm"',
+      'users.credentials.username: it says nothing: that of a database stands in its URL, that of a service in its row',
     ],
     [
       'source = "http://hook.example/"',
@@ -310,6 +360,16 @@ http.hooks = { "a.example" = "https://a.example/hook" }`,
     ['source = "flexisip:accounts"', 'in accounts, as Flexisip writes them'],
     ['source = "mysql://u@db/k"', 'in mysql://u@db/k, by table subscriber'],
     ['source = "mysql://u@db/k"\nsql.query = "select a from t where u = :id"', 'by a query of your own'],
+    [
+      'source = "mysql://u@db/k"\ndriver = { socketPath = "env:SOCKET", ssl = {} }',
+      'its driver is told socketPath, ssl',
+    ],
+    [
+      'source = "mysql://u@db/k"\ndriver.ssl = {}\nhttp.hooks_query = "select url from h where r = :realm"',
+      `nowhere here: services decide that mysql://u@db/k names by realm
+             its driver is told ssl
+             asked for at most 2 s, then 503; which service is remembered for 300 s, what is not there for 10 s`,
+    ],
     ['source = "mysql://u@db/k"\ncache_found = 0', 'asked for at most 2 s, then 503; nothing is remembered'],
     [
       'source = "https://p.example/{username}"\nhttp.gives = "ha1"',

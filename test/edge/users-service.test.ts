@@ -13,6 +13,7 @@ import { parseExposition } from '../support/exposition.ts'
 import { folderWith } from '../support/folder.ts'
 import { SECRETS } from '../support/signed-messages.ts'
 import { openPeer, type UdpPeer } from '../support/udp-peer.ts'
+import { json, serve } from '../stores/http-server.ts'
 import { challengeOf, credentialsLine, openPhone, phoneRequest, USERS } from '../support/users-rig.ts'
 
 const KEYS = `
@@ -218,6 +219,61 @@ http = { signing_secret = "env:SIGNING", hooks = { "example.org" = "http://127.0
   })
 })
 
+/** What jambonz keeps of services, as far as it is asked for. */
+const JAMBONZ = [
+  'create table webhooks (webhook_sid text, url text, username text, password text)',
+  'create table accounts (sip_realm text, registration_hook_sid text, webhook_secret text)',
+]
+const FROM_DATABASE = `[users.credentials]
+source = "sqlite:jambones.db"
+[users.credentials.http]
+hooks_query = """
+select url, username, password, webhook_secret as secret from accounts
+join webhooks on webhook_sid = registration_hook_sid where sip_realm = :realm"""
+`
+
+describe('services that a database names by realm', () => {
+  it('are asked with what it says of them, and remembered, as are realms without one, until SIGHUP', async () => {
+    const service = await serve(json({ status: 'ok' }))
+    const folder = folderWith({})
+    const database = new libsql(join(folder, 'jambones.db'))
+    onTestFinished(() => void database.close())
+    for (const statement of JAMBONZ) database.exec(statement)
+    const running = await run(folder, FROM_DATABASE)
+    expect(await refused(running)).toBe(403)
+    database
+      .prepare('insert into webhooks values (?, ?, ?, ?)')
+      .run('1', `${service.url}/one`, 'edge', 'hook-password')
+    database.prepare('insert into accounts values (?, ?, ?)').run('example.org', '1', 'webhook-secret')
+    expect(await refused(running)).toBe(403)
+    expect(service.asked).toEqual([])
+
+    running.service.reload()
+    expect(await registers(running)).toBe(200)
+    const { headers, body } = service.asked[0]!
+    expect(JSON.parse(body)).toMatchObject({ username: 'alice', realm: 'example.org' })
+    expect(headers['authorization']).toBe(`Basic ${Buffer.from('edge:hook-password').toString('base64')}`)
+    expect(headers['jambonz-signature']).toMatch(/^t=\d+,v1=[0-9a-f]{64}$/)
+
+    database.prepare('update webhooks set url = ?').run(`${service.url}/two`)
+    expect(await registers(running)).toBe(200)
+    running.service.reload()
+    expect(await registers(running)).toBe(200)
+    expect(service.asked.map(({ path }) => path)).toEqual(['/one', '/one', '/two'])
+
+    database.prepare('update webhooks set url = ?').run('file:///etc/passwd')
+    running.service.reload()
+    expect(await refused(running)).toBe(503)
+    expect(await running.metric('xkeys_digest_backend_up')).toBe(1)
+    database.exec('drop table webhooks')
+    expect(await refused(running)).toBe(503)
+    expect(await running.metric('xkeys_digest_backend_up')).toBe(0)
+    expect(running.log()).toContain('"event":"accounts-down","kind":"decision"')
+    for (const secret of ['hook-password', 'webhook-secret', 'passwd'])
+      expect(running.log()).not.toContain(secret)
+  })
+})
+
 async function issuesOf(files: Readonly<Record<string, string>>, users: string): Promise<readonly string[]> {
   const folder = folderWith(files)
   try {
@@ -255,6 +311,21 @@ describe('a configuration whose accounts cannot be used', () => {
         'users.credentials.password: the environment variable NOWHERE is not set, or empty',
         'users.credentials.http.signing_secret: the file "nowhere" cannot be read (ENOENT)',
       ],
+    ],
+    [
+      'what its driver should be told that is not there',
+      {},
+      '[users.credentials]\nsource = "mysql://u@db/k"\npassword = "env:NOWHERE"\ndriver = { ssl = { ca = "file:nowhere" } }',
+      [
+        'users.credentials.password: the environment variable NOWHERE is not set, or empty',
+        'users.credentials.driver.ssl.ca: the file "nowhere" cannot be read (ENOENT)',
+      ],
+    ],
+    [
+      'a database that names no services',
+      { 'jambones.db': '' },
+      FROM_DATABASE,
+      ['users.credentials.http.hooks_query: no such table: accounts'],
     ],
     [
       'a database without the table',

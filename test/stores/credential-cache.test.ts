@@ -4,11 +4,11 @@ import { describe, expect, it } from 'vitest'
 import type { Account, CredentialQuery, CredentialStore } from '../../src/digest/credential-store.ts'
 import { parseCredentials } from '../../src/digest/toml-credentials.ts'
 import {
-  CacheError,
   createCredentialCache,
   type CredentialCache,
   type CredentialCacheOptions,
 } from '../../src/stores/credential-cache.ts'
+import type { CacheError } from '../../src/stores/lookup-cache.ts'
 import { credentialContract } from '../support/contracts/credentials.ts'
 import { tomlOfStored } from '../support/contracts/stored-toml.ts'
 import { errorOf } from '../keyring/error-of.ts'

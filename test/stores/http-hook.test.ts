@@ -7,12 +7,8 @@ import { parseAuth } from '../../src/digest/header.ts'
 import { hookQuery } from '../../src/digest/hook-query.ts'
 import { computeHa1, computeResponse } from '../../src/digest/response.ts'
 import { viewOf } from '../../src/message/view.ts'
-import {
-  createHttpHook,
-  type HookTarget,
-  type HttpHook,
-  type HttpHookOptions,
-} from '../../src/stores/http-hook.ts'
+import { createHttpHook, type HttpHook, type HttpHookOptions } from '../../src/stores/http-hook.ts'
+import type { HookTarget } from '../../src/stores/http-hook-target.ts'
 import { INJECTIONS } from '../support/contracts/credentials.ts'
 import { parsed, type Line } from '../support/messages.ts'
 import { requestBytes } from '../digest/stage.ts'

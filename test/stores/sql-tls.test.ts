@@ -1,25 +1,10 @@
-import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openSqlCredentials, type SqlAccountsOptions } from '../../src/stores/sql-credentials.ts'
 import { createSubscribers, SUBSCRIBERS } from '../support/accounts.ts'
-import {
-  DATABASE_PROGRAMS,
-  startDatabase,
-  type TestCertificate,
-  type TestDatabase,
-} from '../support/databases.ts'
-import { describePeers, programPath, tempFolder } from '../support/peers.ts'
-
-/** A certificate that is its own authority, for a name. */
-function makeCertificate(name: string): TestCertificate {
-  const folder = tempFolder()
-  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
-  const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=database -addext subjectAltName=DNS:${name} -out ${cert} -keyout ${key}`
-  execFileSync(programPath('openssl'), words.split(' '), { stdio: 'pipe' })
-  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
-}
+import { DATABASE_PROGRAMS, makeCertificate, startDatabase, type TestDatabase } from '../support/databases.ts'
+import { describePeers, tempFolder } from '../support/peers.ts'
 
 async function find(url: string, options: Omit<SqlAccountsOptions, 'url'> = {}): Promise<string | undefined> {
   const store = await openSqlCredentials({ url, timeoutMs: 15_000, subscriber: SUBSCRIBERS, ...options })

@@ -50,6 +50,15 @@ export interface TestCertificate {
   readonly key: string
 }
 
+/** A certificate that is its own authority, for a name. */
+export function makeCertificate(name: string): TestCertificate {
+  const folder = tempFolder()
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=database -addext subjectAltName=DNS:${name} -out ${cert} -keyout ${key}`
+  execFileSync(programPath('openssl'), words.split(' '), { stdio: 'pipe' })
+  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
+}
+
 /** Starts a database of an engine, with TLS where it has a certificate; of SQLite it makes a file. */
 export function startDatabase(engine: SqlEngine, tls?: TestCertificate): Promise<TestDatabase> {
   switch (engine) {
