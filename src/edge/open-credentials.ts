@@ -2,6 +2,7 @@
  * Opens where accounts are looked up: a file, a database, a service.
  * @module
  */
+import type { HashAlgorithm } from '../digest/algorithm.ts'
 import type { CredentialHook } from '../digest/credential-hook.ts'
 import type { CredentialStore } from '../digest/credential-store.ts'
 import { ConfigError, type Issue } from '../errors.ts'
@@ -21,6 +22,8 @@ export interface EdgeCredentials {
   readonly credentials: CredentialStore | CredentialHook
   /** For metrics. */
   facts(): BackendFacts
+  /** The hashes that accounts can have; undefined where that is not known. */
+  hashes(): readonly HashAlgorithm[] | undefined
   /**
    * Reads a file again, and forgets what was remembered.
    * @throws ConfigError where the file cannot be used; the accounts before stay in force
@@ -53,6 +56,7 @@ export async function openCredentials(
   return {
     credentials: opened.credentials,
     facts: () => ({ backend: config.kind, state, hits: 0, waiting: 0, ...counts, ...opened.facts?.() }),
+    hashes: () => opened.hashes?.(),
     reload: () => opened.reload?.(),
     close: async () => opened.close?.(),
   }
@@ -62,6 +66,7 @@ export async function openCredentials(
 interface Opened {
   readonly credentials: CredentialStore | CredentialHook
   facts?(): Partial<BackendFacts>
+  hashes?(): readonly HashAlgorithm[] | undefined
   reload?(): void
   close?(): void | Promise<void>
 }
@@ -96,7 +101,7 @@ async function openStore(
       const { sql } = config
       const pool = { poolSize: connections, maxQueue: queue, timeoutMs, onState }
       const store = await openSqlCredentials({ ...databasePlace(config, options), ...pool, ...sql })
-      return remembering(store, config, counts, store.waiting)
+      return { ...remembering(store, config, counts, store.waiting), hashes: store.hashes }
     }
     case 'decision': {
       const hook = await openHook(config, options)

@@ -5,8 +5,11 @@
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import { ConfigError } from '../errors.ts'
+import { HASH_ALGORITHMS, specOf, type HashAlgorithm } from '../digest/algorithm.ts'
+import { compileOffers } from '../digest/offer.ts'
 import { openClaims } from './open-claims.ts'
 import { openCredentials } from './open-credentials.ts'
+import type { UsersConfig } from './config-users.ts'
 import type { LoadedConfig } from './service.ts'
 import { createUserClock, monotonicNow } from './user-stages.ts'
 import type { UserStores } from './users.ts'
@@ -44,6 +47,12 @@ export async function openUsers(loaded: LoadedConfig, log: Logger): Promise<Open
     await claims.close()
     throw error
   })
+  const lacking = hashesWithout(accounts.hashes(), users)
+  if (lacking.length > 0)
+    log.warn(
+      { event: 'config', path: 'users.algorithms' },
+      `${lacking.join(' and ')} is offered, and the accounts have no column for it: a phone that answers with it is refused as for a wrong password`,
+    )
   return {
     credentials: accounts.credentials,
     claims,
@@ -67,4 +76,18 @@ export async function openUsers(loaded: LoadedConfig, log: Logger): Promise<Open
       await claims.close()
     },
   }
+}
+
+/** What is offered in some realm, and is in no account. */
+function hashesWithout(
+  held: readonly HashAlgorithm[] | undefined,
+  { stage }: UsersConfig,
+): readonly HashAlgorithm[] {
+  if (held === undefined) return []
+  const offers = compileOffers(stage)
+  const realms = stage.realm?.kind === 'fixed' ? [stage.realm.realm] : stage.domains
+  const offered = realms.flatMap((realm) => offers(realm, undefined).algorithms)
+  return HASH_ALGORITHMS.filter(
+    (name) => !held.includes(name) && offered.some((algorithm) => specOf(algorithm).hash === name),
+  )
 }

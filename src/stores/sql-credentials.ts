@@ -2,6 +2,7 @@
  * Accounts of a SQL database: Kamailio's table `subscriber`, or whatever an operator's own SELECT finds.
  * @module
  */
+import type { HashAlgorithm } from '../digest/algorithm.ts'
 import type { Account, CredentialQuery, CredentialStore } from '../digest/credential-store.ts'
 import { ConfigError, type Issue } from '../errors.ts'
 import type { SqlEngine } from './sql-connection.ts'
@@ -26,6 +27,8 @@ export interface SqlAccountsOptions extends SqlDatabaseOptions {
 /** A store that holds connections. */
 export interface SqlCredentials extends CredentialStore {
   find(query: CredentialQuery): Promise<Account | undefined>
+  /** The hashes for which the table has a column; undefined where that is not known. */
+  readonly hashes: () => readonly HashAlgorithm[] | undefined
   /** Look-ups that wait for a connection. */
   readonly waiting: () => number
   readonly close: () => Promise<void>

@@ -2,6 +2,7 @@
  * Looking something up in a database: what a table of accounts and the SELECTs of operators have in common.
  * @module
  */
+import type { HashAlgorithm } from '../digest/algorithm.ts'
 import type { Account, CredentialQuery } from '../digest/credential-store.ts'
 import { ConfigError } from '../errors.ts'
 import { joinStates } from './joined-state.ts'
@@ -18,6 +19,8 @@ export interface SqlLookup<Query = CredentialQuery, Found = Account> {
 
 /** What is asked, and what an answer means. */
 export interface PreparedLookup<Query = CredentialQuery, Found = Account> {
+  /** The hashes for which there is a column; absent where that is not known before an account is. */
+  readonly hashes?: readonly HashAlgorithm[] | undefined
   statement(query: Query): SqlStatement
   /** @throws where the answer can be no right one: SqlError for rows that are not those of one thing */
   read(result: SqlResult, query: Query): Found | undefined
@@ -27,6 +30,8 @@ export interface PreparedLookup<Query = CredentialQuery, Found = Account> {
 export interface OpenLookup<Query, Found> {
   /** Undefined: it is not there. Rejects where that cannot be known. */
   readonly find: (query: Query) => Promise<Found | undefined>
+  /** The hashes for which the database has a column; undefined where that is not known. */
+  readonly hashes: () => readonly HashAlgorithm[] | undefined
   /** Look-ups that wait for a connection. */
   readonly waiting: () => number
   readonly close: () => Promise<void>
@@ -81,6 +86,7 @@ export async function openSqlLookup<Query, Found>(
         throw error
       }
     },
+    hashes: () => prepared?.hashes,
     waiting: database.waiting,
     close: database.close,
   }

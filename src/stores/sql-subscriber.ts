@@ -44,6 +44,9 @@ export function compileSubscriber(options: SubscriberOptions, engine: SqlEngine)
 function prepareLookup(table: SubscriberTable, names: SubscriberNames, engine: SqlEngine): PreparedLookup {
   const { statement, at } = writeSelects(table, names, engine)
   return {
+    ...(table.secret === 'hash' && {
+      hashes: HASH_ALGORITHMS.filter((algorithm) => names[HASH_COLUMNS[algorithm].plain] !== undefined),
+    }),
     statement(query) {
       const { user, domain } = takeApart(query.username)
       return {

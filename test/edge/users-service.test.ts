@@ -162,6 +162,9 @@ describe('accounts of a running edge', () => {
       folder,
       'realms = { "example.org" = { algorithms = ["MD5"] } }\n[users.credentials]\nsource = "sqlite:accounts.db"',
     )
+    expect(running.log()).not.toContain('no column for it')
+    const offering = await run(folder, '[users.credentials]\nsource = "sqlite:accounts.db"')
+    expect(offering.log()).toContain('SHA-256 is offered, and the accounts have no column for it')
     expect(await registers(running, PASSWORD, 'MD5')).toBe(200)
     expect(await registers(running, PASSWORD, 'MD5')).toBe(200)
     expect(await running.metric('xkeys_digest_backend_cache_hits_total')).toBe(1)
