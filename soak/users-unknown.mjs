@@ -83,6 +83,7 @@ async function observe(url) {
     unavailable: judged('reason="store-unavailable"'),
     accepted: judged('outcome="accepted"'),
     pendingOverflows: sum(series, 'xkeys_digest_pending_overflows_total'),
+    overload: sum(series, 'xkeys_dropped_total', 'reason="users-overload"'),
     kernelDrops: sum(series, 'xkeys_udp_receive_drops_total'),
     queue: sum(series, 'xkeys_digest_backend_queue_depth'),
     pending: sum(series, 'xkeys_digest_pending'),
