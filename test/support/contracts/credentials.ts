@@ -104,7 +104,8 @@ export function credentialContract(
           expect(account?.ha1?.export()).toEqual(computeHa1('MD5', full, realm, password))
         })
 
-        it.skipIf(knows === 'passwords')('has what belongs to it', async () => {
+        if (knows === 'passwords') return
+        it('has what belongs to it', async () => {
           expect(await find(username, realm)).toMatchObject({
             username,
             status: rest.status ?? 'active',
