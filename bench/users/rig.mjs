@@ -56,7 +56,7 @@ const key = (group) => `[[groups.${group}.keys]]\nname = "k"\nvalue = "${SECRET}
  * Writes what an edge is started with. @param {string} folder exists @param {Ports} ports @param {string} url of the
  * database @param {string} credentials more lines of `[users.credentials]`
  */
-export function writeEdge(folder, { listen, back, upstream, metrics, trunk }, url, credentials) {
+export function writeEdge(folder, { listen, back, upstream, metrics, trunk }, url, credentials, users = '') {
   writeFileSync(join(folder, 'keyring.toml'), key('bench') + key('nonces'))
   writeFileSync(join(folder, 'password'), PASSWORD, { mode: 0o600 })
   writeFileSync(
@@ -85,6 +85,7 @@ target = "127.0.0.1:${trunk}"
 agreement = "a"
 [users]
 domains = ["${REALM}"]
+${users}
 nonce_group = "nonces"
 algorithms = ["MD5"]
 pending_per_source = 2000

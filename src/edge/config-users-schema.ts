@@ -168,7 +168,7 @@ export const usersSchema = z.strictObject({
   }),
   requests_per_second: setting(z.int().min(2).max(1_000_000).default(2000), {
     meaning:
-      'Requests of users that are judged, on average and at once; more are dropped and counted. Addresses from which no user was accepted before have half of it between them. Trunks are not touched by what users send beyond it.',
+      'Requests of users that are judged, on average, and a twentieth of them at once; more are dropped and counted. Addresses from which no user was accepted before have half of it between them. Trunks are not touched by what users send beyond it.',
     example: '2000',
     unit: 'a second',
   }),

@@ -14,18 +14,21 @@ export interface UserBudget {
   note(address: string): void
 }
 
+/** Of a second's budget, the part that may come at once: what is judged together holds everything else up. */
+const AT_ONCE = 0.05
+
 /** Addresses of users that are remembered. */
 const MAX_KNOWN = 100_000
 
 /**
  * Creates the budget: all requests together, and half of it at most for addresses from which no user was accepted before.
  * So a flood from anywhere leaves the other half to the phones that are there.
- * @param perSecond on average, and at once
+ * @param perSecond on average; a twentieth of it at once
  * @param now milliseconds of a clock that does not step
  */
 export function createUserBudget(perSecond: number, now: () => number): UserBudget {
-  const all = createLimiter(perSecond)
-  const strangers = createLimiter(perSecond / 2)
+  const all = createLimiter(perSecond, Math.max(2, perSecond * AT_ONCE))
+  const strangers = createLimiter(perSecond / 2, Math.max(1, (perSecond / 2) * AT_ONCE))
   const known = new LRUCache<string, true>({ max: MAX_KNOWN })
   return {
     take(address) {

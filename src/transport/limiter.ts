@@ -18,15 +18,16 @@ const MAX_SOURCES = 10_000
 
 /**
  * Creates a token bucket per source.
- * @param perSecond allowed on average, and at once
+ * @param perSecond allowed on average
+ * @param atOnce allowed at once
  */
-export function createLimiter(perSecond: number): Limiter {
+export function createLimiter(perSecond: number, atOnce: number = perSecond): Limiter {
   const buckets = new LRUCache<string, Bucket>({ max: MAX_SOURCES })
   return (source, now) => {
     let bucket = buckets.get(source)
-    if (bucket === undefined) buckets.set(source, (bucket = { tokens: perSecond, at: now }))
+    if (bucket === undefined) buckets.set(source, (bucket = { tokens: atOnce, at: now }))
     const elapsed = Math.max(0, now - bucket.at)
-    bucket.tokens = Math.min(perSecond, bucket.tokens + (elapsed * perSecond) / 1000)
+    bucket.tokens = Math.min(atOnce, bucket.tokens + (elapsed * perSecond) / 1000)
     bucket.at = now
     if (bucket.tokens < 1) return false
     bucket.tokens--
