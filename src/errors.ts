@@ -46,6 +46,17 @@ export class ConfigError extends Error {
   }
 }
 
+/** Runs `work`; issues of a ConfigError that it throws get the name of the file that they are in, where they have none. */
+export function issuesIn<T>(file: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const issues = error.issues.map((issue) => ({ file, ...issue }))
+    throw new ConfigError(error.code, issues, { cause: error })
+  }
+}
+
 /** The system's code of an error, as `ENOSPC`. @param otherwise what stands for it where there is none */
 export function codeOf(error: unknown, otherwise = 'unknown error'): string {
   return error instanceof Error && 'code' in error ? String(error.code) : otherwise

@@ -9,7 +9,6 @@ import type { Command } from 'commander'
 import { parseEdgeConfig } from '../edge/config.ts'
 import { openConfigKek } from '../edge/config-kek.ts'
 import type { RedisConfig } from '../edge/config-redis.ts'
-import { codeOf, ConfigError } from '../errors.ts'
 import type { Key } from '../keyring/key.ts'
 import type { KeyringStore } from '../keyring/keyring-store.ts'
 import type { Keyring } from '../keyring/keyring.ts'
@@ -18,6 +17,7 @@ import type { KekSource } from '../keyring/seal.ts'
 import { openKek, parseKekReference } from '../stores/kek.ts'
 import { UsageError } from './exit.ts'
 import { addNameOption, placeOfOptions, readStored, withStore, type StoreOptions } from './shared-store.ts'
+import { readTextFile } from '../stores/read-text.ts'
 
 /** The options of `addTargetOptions`. */
 export interface TargetOptions extends StoreOptions {
@@ -67,11 +67,7 @@ export async function withTarget<T>(
       work({ path: store.place, directory, store, now: new Date(), kek, resolve: fetcherOf(directory) }),
     )
   }
-  const mode = statSync(place, { throwIfNoEntry: false })?.mode ?? 0
-  if ((mode & 0o007) !== 0) {
-    const shown = (mode & 0o777).toString(8).padStart(4, '0')
-    warn(`${place}: mode ${shown}: every user of this machine can read its secrets, so make it 0600`)
-  }
+  warnOfMode(place)
   const around = dirname(place)
   return work({ path: place, directory: around, now: new Date(), kek, resolve: fetcherOf(around) })
 }
@@ -81,7 +77,15 @@ export async function withTarget<T>(
  * @throws ConfigError where it cannot be read, or a store has none
  */
 export async function textOf({ store, path }: Pick<KeyringTarget, 'store' | 'path'>): Promise<string> {
-  return store === undefined ? readText(path) : (await readStored(store)).text
+  return store === undefined ? readTextFile(path, 'ERR_KEYRING_INVALID') : (await readStored(store)).text
+}
+
+/** Warns where every user of the machine may read a file with secrets. */
+export function warnOfMode(path: string): void {
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
+  if ((mode & 0o007) === 0) return
+  const shown = (mode & 0o777).toString(8).padStart(4, '0')
+  warn(`${path}: mode ${shown}: every user of this machine can read its secrets, so make it 0600`)
 }
 
 /** One line on standard error. */
@@ -147,7 +151,7 @@ function placeOf(options: TargetOptions): NamedKeyring {
   if (keyring !== undefined && config === undefined)
     return { place: shared ?? keyring, directory: '.', kek: commandKek(kek, shared) }
   if (keyring !== undefined || config === undefined) throw new UsageError('give --keyring or --config')
-  const edge = parseEdgeConfig(readText(config))
+  const edge = parseEdgeConfig(readTextFile(config, 'ERR_KEYRING_INVALID'))
   const directory = dirname(config)
   const place = typeof edge.keyring === 'string' ? resolve(directory, edge.keyring) : edge.keyring
   const own = kek === undefined && edge.kek && openConfigKek(edge.kek, process.env, directory)
@@ -191,16 +195,5 @@ function fetcherOf(directory: string): KeyringTarget['resolve'] {
       case 'sealed':
         throw new Error('it is sealed, and the keyring has no table [seal]')
     }
-  }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    const code = codeOf(error, 'unreadable')
-    throw new ConfigError('ERR_KEYRING_INVALID', [{ path, message: `it cannot be read (${code})` }], {
-      cause: error,
-    })
   }
 }

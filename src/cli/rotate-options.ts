@@ -2,17 +2,17 @@
  * What the commands of a rotation work on: the group, and all that is known of it.
  * @module
  */
-import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { parseEdgeConfig, type EdgeConfig } from '../edge/config.ts'
-import { codeOf, ConfigError } from '../errors.ts'
+import { ConfigError } from '../errors.ts'
 import { foldGroup } from '../keyring/keyring.ts'
 import { describeRotation, type RotationStatus } from '../keyring/rotation.ts'
 import { addWaitOption, type WaitOptions } from './acknowledge.ts'
 import { UsageError } from './exit.ts'
 import { openKeyring, withTarget, type KeyringTarget } from './keyring-target.ts'
 import { nodeFacts, type FleetFacts } from './rotate-fleet.ts'
+import { readTextFile } from '../stores/read-text.ts'
 
 /** The options of `addRotationOptions`. */
 export interface RotationOptions {
@@ -70,7 +70,7 @@ export async function withSource<Options extends RotationOptions>(
   options: Options,
   work: (source: RotationSource<Options>) => Promise<void>,
 ): Promise<void> {
-  const config = readConfig(options.config)
+  const config = parseEdgeConfig(readTextFile(options.config, 'ERR_CONFIG_INVALID'))
   if (config.state === undefined) {
     const message = 'it is missing: without a state directory nothing is known of nodes and peers'
     throw new ConfigError('ERR_CONFIG_INVALID', [{ file: options.config, path: 'state', message }])
@@ -131,14 +131,4 @@ function peersOf(config: EdgeConfig, group: string): readonly string[] {
   return config.trunks
     .filter(({ agreement }) => foldGroup(agreement.group) === foldGroup(group))
     .map(({ name }) => name)
-}
-
-function readConfig(path: string): EdgeConfig {
-  try {
-    return parseEdgeConfig(readFileSync(path, 'utf8'))
-  } catch (error) {
-    if (error instanceof ConfigError) throw error
-    const code = codeOf(error, 'unreadable')
-    throw new ConfigError('ERR_CONFIG_INVALID', [{ path, message: `it cannot be read (${code})` }])
-  }
 }

@@ -4,7 +4,7 @@
  */
 import { HASH_ALGORITHMS, specOf, type HashAlgorithm } from '../digest/algorithm.ts'
 import { readFlexisipAccounts } from '../digest/flexisip-credentials.ts'
-import { ConfigError, nearest, type Issue } from '../errors.ts'
+import { ConfigError, issuesIn, nearest, type Issue } from '../errors.ts'
 import { secretsOf, type AccountInput, type AccountSecrets } from '../stores/account-change.ts'
 import { HASH_COLUMNS, SUBSCRIBER_COLUMNS } from '../stores/sql-subscriber-options.ts'
 import { readCsv } from './csv.ts'
@@ -56,7 +56,7 @@ function readFlexisip(
   report: ReportLine,
 ): readonly AccountInput[] {
   if (keep === 'plain') report(1, 'passwords of this file are not stored as they are: leave out --plain')
-  return naming(file, () => readFlexisipAccounts(text, { realm })).map((account) => {
+  return issuesIn(file, () => readFlexisipAccounts(text, { realm })).map((account) => {
     const { line, username, domain, authUsername, phone } = account
     if (authUsername !== username)
       report(line, 'has another user name in its credentials, for which an account has no place')
@@ -146,17 +146,4 @@ function readRecord(
 
 function isHash(text: string, algorithm: HashAlgorithm): boolean {
   return text.length === specOf(algorithm).size * 2 && /^[0-9a-f]+$/i.test(text)
-}
-
-/** Issues with the name of the file. */
-function naming<T>(file: string, work: () => T): T {
-  try {
-    return work()
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    throw new ConfigError(
-      error.code,
-      error.issues.map((issue) => ({ file, ...issue })),
-    )
-  }
 }

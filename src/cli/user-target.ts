@@ -2,19 +2,19 @@
  * The accounts that a command works on: a database or a file, named on the command line or by an edge configuration.
  * @module
  */
-import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { parseEdgeConfig } from '../edge/config.ts'
 import { databasePlace } from '../edge/credential-files.ts'
 import { fetchSecret, parseSecretReference } from '../edge/secret-reference.ts'
-import { codeOf, ConfigError } from '../errors.ts'
+import { ConfigError } from '../errors.ts'
 import type { AccountName, AccountPlace } from '../stores/account-change.ts'
 import { openSqlAccounts, type SqlAccountPlaceOptions } from '../stores/sql-accounts.ts'
 import { isSqlUrl, parseSqlUrl } from '../stores/sql-url.ts'
 import { EXIT, UsageError } from './exit.ts'
-import { warn } from './keyring-target.ts'
+import { warn, warnOfMode } from './keyring-target.ts'
 import { openTomlAccounts } from './user-toml.ts'
+import { readTextFile } from '../stores/read-text.ts'
 
 /** The options of `addAccountsOptions`. */
 export interface AccountsOptions {
@@ -107,7 +107,7 @@ export function nameFault(text: string): string | undefined {
 
 function targetOfConfig(path: string, { dbPassword }: AccountsOptions): AccountsTarget {
   if (dbPassword !== undefined) throw new UsageError('--db-password: the configuration says where it is')
-  const { users } = parseEdgeConfig(readText(path))
+  const { users } = parseEdgeConfig(readTextFile(path, 'ERR_CONFIG_INVALID'))
   const folder = dirname(path)
   const issue = (message: string): ConfigError =>
     new ConfigError('ERR_CONFIG_INVALID', [{ file: path, path: 'users.credentials', message }])
@@ -126,20 +126,4 @@ function secretOf(option: string, text: string): string | undefined {
   // The text itself is not shown: somebody may have put the password there.
   if (typeof reference === 'string') throw new UsageError(`${option}: it must be env:NAME or file:PATH`)
   return fetchSecret(reference, option, { env: process.env, folder: '.' })
-}
-
-function warnOfMode(path: string): void {
-  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
-  if ((mode & 0o007) === 0) return
-  const shown = (mode & 0o777).toString(8).padStart(4, '0')
-  warn(`${path}: mode ${shown}: every user of this machine can read its secrets, so make it 0600`)
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    const message = `it cannot be read (${codeOf(error, 'unreadable')})`
-    throw new ConfigError('ERR_CONFIG_INVALID', [{ path, message }], { cause: error })
-  }
 }

@@ -2,9 +2,8 @@
  * The accounts of a TOML file, for commands that list and change them.
  * @module
  */
-import { readFileSync } from 'node:fs'
 import { HASH_ALGORITHMS } from '../digest/algorithm.ts'
-import { codeOf, ConfigError } from '../errors.ts'
+import { issuesIn } from '../errors.ts'
 import {
   formatAccount,
   type AccountChange,
@@ -16,20 +15,21 @@ import {
 import { withLockedFile } from '../stores/replace-file.ts'
 import type { TomlTable } from '../toml.ts'
 import { appendAccounts, HASH_SETTINGS, readUsers, removeAccount, replaceSecrets } from './user-toml-edit.ts'
+import { readTextFile } from '../stores/read-text.ts'
 
 /** The accounts of a file. One that is not there is made by the first change. */
 export function openTomlAccounts(path: string): AccountPlace {
   return {
     async *list() {
-      const text = readText(path)
-      for (const user of naming(path, () => readUsers(text))) yield rowOf(user)
+      const text = readTextFile(path, 'ERR_FILE_UNREADABLE')
+      for (const user of issuesIn(path, () => readUsers(text))) yield rowOf(user)
     },
     async change(changes, mode) {
       const adds = changes.every(({ change }) => change === 'add')
       return withLockedFile(
         path,
         (file) => {
-          const { text, against } = naming(path, () => applyChanges(file.text, changes))
+          const { text, against } = issuesIn(path, () => applyChanges(file.text, changes))
           if (against.length === 0 && mode === 'make') file.replace(text)
           return against
         },
@@ -82,27 +82,5 @@ function rowOf(user: TomlTable): AccountRow {
       (algorithm) => has('password') || Object.values(HASH_SETTINGS[algorithm]).some(has),
     ),
     password: has('password') ? 'stored' : 'not stored',
-  }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    const message = `it cannot be read (${codeOf(error, 'unreadable')})`
-    throw new ConfigError('ERR_FILE_UNREADABLE', [{ path, message }], { cause: error })
-  }
-}
-
-/** Issues of the file with its name. */
-function naming<T>(file: string, work: () => T): T {
-  try {
-    return work()
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    throw new ConfigError(
-      error.code,
-      error.issues.map((issue) => ({ file, ...issue })),
-    )
   }
 }

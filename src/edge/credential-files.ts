@@ -7,7 +7,7 @@ import { resolve } from 'node:path'
 import { parseFlexisipCredentials } from '../digest/flexisip-credentials.ts'
 import { parseCredentials } from '../digest/toml-credentials.ts'
 import type { CredentialStore } from '../digest/credential-store.ts'
-import { codeOf, ConfigError, type Issue } from '../errors.ts'
+import { codeOf, ConfigError, issuesIn, type Issue } from '../errors.ts'
 import type { SqlDatabaseOptions } from '../stores/sql-database.ts'
 import type { CredentialsConfig } from './config-credentials.ts'
 import { fetchSecret, fetchTable, type SecretPlaces } from './secret-reference.ts'
@@ -29,13 +29,9 @@ export function loadAccounts(
       cause: error,
     })
   }
-  try {
-    return kind === 'flexisip' ? parseFlexisipCredentials(text) : parseCredentials(text)
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    const issues = error.issues.map((issue) => ({ ...issue, file: source }))
-    throw new ConfigError(error.code, issues, { cause: error })
-  }
+  return issuesIn(source, () =>
+    kind === 'flexisip' ? parseFlexisipCredentials(text) : parseCredentials(text),
+  )
 }
 
 /**

@@ -2,10 +2,9 @@
  * The edge as a service: configuration and keyring from files, log, admin port, life cycle.
  * @module
  */
-import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { pino, type DestinationStream, type Logger } from 'pino'
-import { codeOf, ConfigError, type Issue } from '../errors.ts'
+import { ConfigError, type Issue } from '../errors.ts'
 import type { Keyring } from '../keyring/keyring.ts'
 import { lintKeyring } from '../keyring/lint.ts'
 import { createMetrics, type Metrics } from '../metrics/metrics.ts'
@@ -25,6 +24,7 @@ import { openLiveKeys } from './live-keys.ts'
 import { credentialIssues } from './credential-files.ts'
 import { openUsers, type OpenUsers } from './open-users.ts'
 import { fetchTable } from './secret-reference.ts'
+import { readTextFile } from '../stores/read-text.ts'
 
 /** A configuration with the keyring it names. */
 export interface LoadedConfig {
@@ -50,7 +50,7 @@ export function loadConfig(
   env: Readonly<Record<string, string | undefined>>,
   now: Date,
 ): LoadedConfig {
-  const text = readConfig(path)
+  const text = readTextFile(path, 'ERR_CONFIG_INVALID')
   const load = (file: string, kek?: KekHolder): Keyring =>
     namingFile(file, () => loadKeyringFile(resolve(dirname(path), file), { env, now, kek }))
   const config = withIssuesOf(
@@ -108,17 +108,6 @@ function namingFile<T>(file: string, load: () => T): T {
     if (!(error instanceof ConfigError)) throw error
     const issues = error.issues.map((issue) => (issue.path.endsWith(file) ? issue : { ...issue, file }))
     throw new ConfigError(error.code, issues, { cause: error })
-  }
-}
-
-function readConfig(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    const code = codeOf(error, 'unreadable')
-    throw new ConfigError('ERR_CONFIG_INVALID', [{ path, message: `it cannot be read (${code})` }], {
-      cause: error,
-    })
   }
 }
 
